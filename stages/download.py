@@ -1,0 +1,22 @@
+"""Stage `download`: fetch one source into `data/raw/<source>.zip`, with a card that says what it is."""
+
+from pathlib import Path
+
+from facemask.errors import FacemaskError
+from facemask.outs import write_json
+from facemask.params import load_params
+from facemask.sources import card, fetch
+from facemask.stage import run
+
+
+def main(name: str) -> None:
+    """Fetch the entry `name` of `sources`."""
+    sources = load_params().sources
+    if name not in sources:
+        raise FacemaskError(f"{name!r} is no entry of `sources` in params.yaml: {', '.join(sources)}")
+    fetch(sources[name], Path(f"data/raw/{name}.zip"))
+    write_json(Path(f"data/raw/{name}.json"), card(sources[name]))
+
+
+if __name__ == "__main__":
+    run(main)
