@@ -1,0 +1,348 @@
+"""Several archives into one: every image decoded once, named by source and class, and what is left out listed."""
+
+import csv
+import hashlib
+import io
+import json
+import os
+import re
+import shutil
+from collections import Counter, deque
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from facemask.archives import Archive, write_archive
+from facemask.duplicates import CONTRADICTION, DUPLICATE, flag_copies, group_copies
+from facemask.errors import FacemaskError
+from facemask.images import UnusableImage, decode, file_format
+from facemask.labels import CLASSES
+from facemask.manifest import ATTRIBUTE_PREFIX
+from facemask.params import MergeParams
+from facemask.progress import track
+
+LEFT_OUT_COLUMNS = ("source", "path", "reason")
+CLASS_COUNT_COLUMNS = ("source", "label", "count")
+SIDE_COUNT_COLUMNS = ("side", "label", "count")
+
+LeftOut = tuple[str, str, str]  # a row of LEFT_OUT_COLUMNS
+
+# Reasons besides those of `facemask.images.REASONS`.
+OUTSIDE = "in no folder that stands for a class"
+NAME_TOO_LONG = "name too long"
+BAD_ATTRIBUTES = "not a table of attributes"
+
+ATTRIBUTES = "attributes.csv"
+
+_MAX_PATH = 1000  # characters; far from what zip and file systems refuse
+_MAX_ATTRIBUTES = 50
+_MAX_ATTRIBUTES_BYTES = 16 * 2**20
+_BYTES_AHEAD = 64 * 2**20
+_MAX_WORKERS = 8  # each may hold a picture of the largest size allowed, 350 MB at 50 megapixels
+
+_SIDE_STEPS = tuple(sorted([2**power for power in range(20)] + [3 * 2**power for power in range(18)]))
+
+
+@dataclass(frozen=True)
+class Merged:
+    """What came of merging: the manifest, every file that was left out and why, number of files per format."""
+
+    manifest: pd.DataFrame
+    left_out: list[LeftOut]
+    formats: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Source:
+    name: str
+    archive: Archive
+    folders: dict[tuple[str, ...], str]  # parts of a path -> class
+
+
+@dataclass(frozen=True, order=True)
+class _Candidate:
+    id: str
+    source: str
+    label: str
+    path: str
+
+
+@dataclass(frozen=True)
+class _Finding:
+    """What looking at one file gave: a reason against it, or what goes into its row."""
+
+    candidate: _Candidate
+    data: bytes
+    reason: str = ""
+    width: int = 0
+    height: int = 0
+    sha256: str = ""
+    format: str = ""
+
+
+def remove_unused(raw: Path, names: Sequence[str]) -> None:
+    """Delete from `raw` what sources that are not among `names`, and downloads that were killed, left there."""
+    for path in sorted(raw.glob("*")):
+        if path.is_dir() and path.name.startswith("."):  # a draft of `facemask.outs.atomic_path`
+            shutil.rmtree(path)
+        elif path.suffix in (".zip", ".json") and path.stem not in names:
+            path.unlink()
+
+
+def merge(names: Sequence[str], raw: Path, images: Path, settings: MergeParams) -> Merged:
+    """Write the usable images of all sources into one archive.
+
+    The files keep their bytes. A file is named `<source>/<class>/<path in its archive>`, so no two can collide;
+    its class is that of the longest folder of the source's map that it lies in. The order of `names` makes no
+    difference. Memory holds the table and a few files at a time, however many there are.
+
+    Args:
+        names: the sources; `raw` has `<name>.zip` and the card `<name>.json` of each.
+        raw: the folder of downloaded archives.
+        images: the archive to write.
+        settings: limits on what counts as an image.
+
+    Returns:
+        The manifest, sorted by id and with groups, flags and attributes; what was left out, sorted; the formats.
+
+    Raises:
+        FacemaskError: an archive or a card is missing or broken, nothing lies in a folder of a map, or a class has
+            no usable image in any source. `images` is as it was before.
+    """
+    with ExitStack() as stack:
+        sources = [_open_source(raw, name, stack) for name in names]
+        archives = {source.name: source.archive for source in sources}
+        candidates = sorted(candidate for source in sources for candidate in _candidates(source))
+        left_out = [row for source in sources for row in _other_files(source)]
+        attributes = {source.name: _attributes(source.archive) for source in sources}
+        left_out += [(name, ATTRIBUTES, BAD_ATTRIBUTES) for name, table in attributes.items() if table is None]
+        rows: list[dict[str, Any]] = []
+        formats: Counter[str] = Counter()
+
+        def usable() -> Iterator[tuple[str, bytes]]:
+            findings = _examine_all(archives, candidates, settings)
+            for finding in track(findings, total=len(candidates), desc="merging"):
+                candidate = finding.candidate
+                if finding.reason:
+                    left_out.append((candidate.source, candidate.path, finding.reason))
+                    continue
+                rows.append(_row(finding))
+                formats[finding.format] += 1
+                yield candidate.id, finding.data
+            # Before the archive replaces the one of an earlier run.
+            _check_classes(rows, left_out, names)
+
+        write_archive(images, usable())
+    return Merged(_manifest(rows, attributes), sorted(left_out), dict(sorted(formats.items())))
+
+
+def describe(merged: Merged) -> dict[str, Any]:
+    """Sum up what was merged, as numbers only: the content of `metrics/data.json`."""
+    table = merged.manifest
+    words = Counter(word for flags in table["flags"] for word in flags.split())
+    reasons = Counter(reason for _, _, reason in merged.left_out)
+    return {
+        "images": len(table),
+        "groups": int(table["group"].nunique()),
+        DUPLICATE + "s": words[DUPLICATE],
+        CONTRADICTION + "s": words[CONTRADICTION],
+        "left_out": {"total": len(merged.left_out), **dict(sorted(reasons.items()))},
+        "label": {label: int((table["label"] == label).sum()) for label in CLASSES},
+        "source": {
+            str(source): {label: int((rows["label"] == label).sum()) for label in CLASSES}
+            for source, rows in table.groupby("source", sort=True)
+        },
+        "width": _spread(table["width"]),
+        "height": _spread(table["height"]),
+        "format": merged.formats,
+    }
+
+
+def class_counts(manifest: pd.DataFrame) -> list[tuple[str, str, int]]:
+    """Count images by source and class: rows of `CLASS_COUNT_COLUMNS`, with zeros."""
+    return [
+        (str(source), label, int((rows["label"] == label).sum()))
+        for source, rows in manifest.groupby("source", sort=True)
+        for label in CLASSES
+    ]
+
+
+def side_counts(manifest: pd.DataFrame) -> list[tuple[int, str, int]]:
+    """Count images by their shorter side and class: rows of `SIDE_COUNT_COLUMNS`, with zeros between others.
+
+    `side` is the lower end of a step, in pixels: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32 and so on.
+    """
+    shorter = manifest[["width", "height"]].min(axis=1)
+    steps = shorter.map(lambda side: max(step for step in _SIDE_STEPS if step <= side))
+    counts = Counter(zip(steps, manifest["label"], strict=True))
+    return [
+        (step, label, counts[step, label])
+        for step in _SIDE_STEPS
+        if steps.min() <= step <= steps.max()
+        for label in CLASSES
+    ]
+
+
+def _open_source(raw: Path, name: str, stack: ExitStack) -> _Source:
+    path, card = raw / f"{name}.zip", raw / f"{name}.json"
+    for needed in (path, card):
+        if not needed.is_file():
+            raise FacemaskError(f"{needed} is missing; run `dvc repro download@{name}`")
+    source = _Source(name, stack.enter_context(Archive(path)), _folder_map(card, name))
+    _check_folders(source)
+    return source
+
+
+def _folder_map(path: Path, name: str) -> dict[tuple[str, ...], str]:
+    try:
+        folders = json.loads(path.read_text(encoding="utf-8"))["folders"]
+        known = {PurePosixPath(folder).parts: label for folder, label in folders.items() if label in CLASSES}
+        if not folders or len(known) < len(folders):
+            raise ValueError("folders")
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise FacemaskError(
+            f"{path} does not say which folder is which class; run `dvc repro -f download@{name}`"
+        ) from error
+    return known
+
+
+def _check_folders(source: _Source) -> None:
+    there = sorted({PurePosixPath(name).parent for name in source.archive.names})
+    for folder in source.folders:
+        if not any(path.parts[: len(folder)] == folder for path in there):
+            listing = ", ".join(map(str, there[:20])) + (" ..." if len(there) > 20 else "")
+            raise FacemaskError(
+                f"source {source.name!r}: no file lies in the folder {'/'.join(folder)!r}; the archive has "
+                f"{listing or 'no files'}: correct `sources.{source.name}.folders` in params.yaml"
+            )
+
+
+def _candidates(source: _Source) -> Iterator[_Candidate]:
+    for path in source.archive.names:
+        label = _label(path, source.folders)
+        if label and len(path) <= _MAX_PATH and path != ATTRIBUTES:
+            yield _Candidate(f"{source.name}/{label}/{path}", source.name, label, path)
+
+
+def _other_files(source: _Source) -> Iterator[LeftOut]:
+    """Yield what is no candidate, but for the table of attributes."""
+    for path in source.archive.names:
+        if not _label(path, source.folders) and path != ATTRIBUTES:
+            yield source.name, path, OUTSIDE
+        elif len(path) > _MAX_PATH:
+            yield source.name, path, NAME_TOO_LONG
+
+
+def _label(path: str, folders: dict[tuple[str, ...], str]) -> str:
+    """Class of the longest mapped folder that the path lies in, "" if it lies in none."""
+    parts = PurePosixPath(path).parent.parts
+    lengths = range(len(parts), -1, -1)
+    return next((folders[parts[:length]] for length in lengths if parts[:length] in folders), "")
+
+
+def _attributes(archive: Archive) -> dict[str, dict[str, str]] | None:
+    """Read the archive's table of attributes: path -> {attribute: value}; None if it can't be used.
+
+    It comes with the archive and is not trusted: anything odd, and all of it is left aside.
+    """
+    if ATTRIBUTES not in archive.names:
+        return {}
+    content = archive.read(ATTRIBUTES)
+    if len(content) > _MAX_ATTRIBUTES_BYTES:
+        return None
+    try:
+        header, *lines = csv.reader(io.StringIO(content.decode("utf-8-sig"), newline=""), strict=True)
+    except (ValueError, csv.Error):
+        return None
+    names = [name for name in header if name != "path"]
+    sound = (
+        len(header) - 1 == len(names) == len(set(names)) <= _MAX_ATTRIBUTES
+        and all(re.fullmatch(r"[a-z][a-z0-9_]{0,39}", name) for name in names)
+        and all(len(line) == len(header) and all(map(_is_plain, line)) for line in lines)
+    )
+    if not sound:
+        return None
+    where = header.index("path")
+    table = {line[where]: dict(zip(names, line[:where] + line[where + 1 :], strict=True)) for line in lines}
+    return table if len(table) == len(lines) else None
+
+
+def _is_plain(cell: str) -> bool:
+    return len(cell) <= _MAX_PATH and cell.isprintable()
+
+
+def _examine_all(
+    archives: dict[str, Archive], candidates: Iterable[_Candidate], settings: MergeParams
+) -> Iterator[_Finding]:
+    """Yield findings in the order of `candidates`, decoding on every core.
+
+    Threads, since Pillow decodes without holding the interpreter's lock. Files are read here, one after another, so
+    that what is held in memory can be bounded by bytes as well as by number.
+    """
+    workers = min(os.cpu_count() or 1, _MAX_WORKERS)
+    pending: deque[Future[_Finding]] = deque()
+    held: deque[int] = deque()
+    with ThreadPoolExecutor(workers) as pool:
+        for candidate in candidates:
+            data = archives[candidate.source].read(candidate.path)
+            while pending and (len(pending) >= 4 * workers or sum(held) + len(data) > _BYTES_AHEAD):
+                held.popleft()
+                yield pending.popleft().result()
+            held.append(len(data))
+            pending.append(pool.submit(_examine, candidate, data, settings))
+        while pending:
+            yield pending.popleft().result()
+
+
+def _examine(candidate: _Candidate, data: bytes, settings: MergeParams) -> _Finding:
+    try:
+        height, width = decode(data, settings.max_megapixels).shape[:2]
+        if min(height, width) < settings.min_side:
+            raise UnusableImage("too small")
+    except UnusableImage as refusal:
+        return _Finding(candidate, b"", refusal.reason)
+    return _Finding(candidate, data, "", width, height, hashlib.sha256(data).hexdigest(), file_format(data))
+
+
+def _row(finding: _Finding) -> dict[str, Any]:
+    return {
+        "id": finding.candidate.id,
+        "source": finding.candidate.source,
+        "label": finding.candidate.label,
+        "width": finding.width,
+        "height": finding.height,
+        "sha256": finding.sha256,
+    }
+
+
+def _check_classes(
+    rows: Sequence[dict[str, Any]], left_out: Sequence[tuple[str, str, str]], names: Sequence[str]
+) -> None:
+    found = {row["label"] for row in rows}
+    if missing := [label for label in CLASSES if label not in found]:
+        reasons = Counter(reason for _, _, reason in left_out)
+        listing = ", ".join(f"{reason} ({count})" for reason, count in sorted(reasons.items())) or "nothing"
+        raise FacemaskError(
+            f"no usable image of {', '.join(missing)} in {', '.join(names)}; left out: {listing}. Add images, or "
+            "another source to `data.sources` in params.yaml"
+        )
+
+
+def _manifest(rows: list[dict[str, Any]], attributes: dict[str, dict[str, dict[str, str]] | None]) -> pd.DataFrame:
+    table = pd.DataFrame(rows)
+    table["group"] = group_copies(table)
+    table["flags"] = flag_copies(table)
+    paths = table["id"].str.split("/", n=2).str[2]
+    known = [(attributes[source] or {}).get(path, {}) for source, path in zip(table["source"], paths, strict=True)]
+    for name in sorted({name for values in known for name in values}):
+        table[ATTRIBUTE_PREFIX + name] = [values.get(name, "") for values in known]
+    return table
+
+
+def _spread(lengths: pd.Series) -> dict[str, float]:
+    return {"min": int(lengths.min()), "median": float(lengths.median()), "max": int(lengths.max())}
