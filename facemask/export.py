@@ -1,0 +1,163 @@
+"""The trained model in the formats that people deploy, each checked against Keras.
+
+All formats take uint8 RGB (batch, side, side, 3) as `image` and give float32 `probabilities` (batch, 3).
+"""
+
+import shutil
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+from ai_edge_litert.interpreter import Interpreter
+from numpy.typing import NDArray
+
+from facemask.engine import tf
+from facemask.errors import FacemaskError
+from facemask.labels import CLASSES
+from facemask.quiet import quiet_stderr
+
+Pixels = NDArray[np.uint8]
+Probabilities = NDArray[np.float32]
+
+_ONNX_OPSET = 17  # read by every onnxruntime since 1.12
+
+
+def export_model(model: Any, keras_file: Path, folder: Path) -> None:
+    """Write every format into `folder`: model.keras, saved_model/, model.tflite, model.onnx.
+
+    The weights become constants of one graph first: that graph is what all formats are made of, it is small and quick
+    to load, and unlike a SavedModel with variables it has the same bytes every time.
+
+    Args:
+        model: the Keras model.
+        keras_file: the file it was loaded from.
+        folder: an existing, empty folder.
+    """
+    shutil.copyfile(keras_file, folder / "model.keras")
+    with quiet_stderr():
+        graph = _frozen(model)
+        _write_saved_model(graph, folder / "saved_model")
+        converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved_model"))
+        (folder / "model.tflite").write_bytes(converter.convert())
+        (folder / "model.onnx").write_bytes(_onnx(graph).SerializeToString(deterministic=True))
+
+
+def describe(model: Any) -> dict[str, Any]:
+    """Say what a program needs to know to use the exports, for `labels.json`."""
+    return {
+        "classes": list(CLASSES),
+        "input": {"name": "image", "dtype": "uint8", "colours": "RGB", "height_width": list(model.input_shape[1:3])},
+        "output": {"name": "probabilities", "dtype": "float32"},
+    }
+
+
+def check_parity(model: Any, folder: Path, images: Pixels, tolerance: float) -> dict[str, float]:
+    """Compare every export with Keras on the same images.
+
+    Args:
+        model: the Keras model.
+        folder: what `export_model` wrote.
+        images: uint8 (n, side, side, 3).
+        tolerance: largest difference of a probability that is accepted.
+
+    Returns:
+        The largest absolute difference of a probability, by format.
+
+    Raises:
+        FacemaskError: a format differs by more than the tolerance.
+    """
+    expected = np.asarray(model.predict_on_batch(images))
+    with quiet_stderr():
+        runners = _runners(folder)
+        worst = {name: float(np.abs(run(images) - expected).max()) for name, run in runners.items()}
+    for name, difference in worst.items():
+        if not difference <= tolerance:
+            raise FacemaskError(
+                f"the {name} export gives other probabilities than Keras: they differ by up to {difference:.2g}, and "
+                f"export.parity_tolerance allows {tolerance:.2g}"
+            )
+    return worst
+
+
+def sizes(folder: Path) -> dict[str, int]:
+    """Bytes of each format."""
+    return {
+        "keras": (folder / "model.keras").stat().st_size,
+        "saved_model": sum(file.stat().st_size for file in (folder / "saved_model").rglob("*") if file.is_file()),
+        "tflite": (folder / "model.tflite").stat().st_size,
+        "onnx": (folder / "model.onnx").stat().st_size,
+    }
+
+
+def _frozen(model: Any) -> Any:
+    # Not public, but what the documentation of TensorFlow Lite and tf2onnx itself use; loaded after `engine`.
+    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
+
+    signature = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8, name="image")
+    function = tf.function(lambda image: model(image, training=False), input_signature=[signature])
+    return convert_variables_to_constants_v2(function.get_concrete_function())
+
+
+def _write_saved_model(graph: Any, folder: Path) -> None:
+    signature = tf.TensorSpec(graph.inputs[0].shape, tf.uint8, name="image")
+    module = tf.Module()
+    module.serve = tf.function(lambda image: {"probabilities": graph(image)[0]}, input_signature=[signature])
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
+    # A random identity of this one save; loading does without.
+    (folder / "fingerprint.pb").unlink()
+
+
+def _onnx(graph: Any) -> Any:
+    import tf2onnx  # sets up logging of its own when imported: only inside `quiet_stderr`
+
+    inputs, outputs = graph.inputs[0].name, graph.outputs[0].name
+    converted, _ = tf2onnx.convert.from_graph_def(
+        graph.graph.as_graph_def(), input_names=[inputs], output_names=[outputs], opset=_ONNX_OPSET
+    )
+    _rename_tensors(converted.graph, {inputs: "image", outputs: "probabilities"})
+    onnx.checker.check_model(converted, full_check=True)
+    return converted
+
+
+def _rename_tensors(graph: Any, names: Mapping[str, str]) -> None:
+    """Give inputs and outputs plain names, and constants names in order of use.
+
+    tf2onnx numbers constants, and chooses among equal ones, in the order of a set of strings, which changes from one
+    process to the next.
+    """
+    new = dict(names)
+    constants = {constant.name for constant in graph.initializer}
+    for name in (name for node in graph.node for name in node.input):
+        if name in constants and name not in new:
+            new[name] = f"constant_{len(new)}"
+    for node in graph.node:
+        node.input[:] = [new.get(name, name) for name in node.input]
+        node.output[:] = [new.get(name, name) for name in node.output]
+    for value in [*graph.input, *graph.output, *graph.initializer]:
+        value.name = new.get(value.name, value.name)
+    ordered = sorted(graph.initializer, key=lambda constant: constant.name)
+    del graph.initializer[:]
+    graph.initializer.extend(ordered)
+
+
+def _runners(folder: Path) -> dict[str, Callable[[Pixels], Probabilities]]:
+    served = tf.saved_model.load(str(folder / "saved_model")).signatures["serving_default"]
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"), providers=["CPUExecutionProvider"])
+    interpreter = Interpreter(model_path=str(folder / "model.tflite"))
+
+    def run_tflite(images: Pixels) -> Probabilities:
+        index = interpreter.get_input_details()[0]["index"]
+        interpreter.resize_tensor_input(index, images.shape)
+        interpreter.allocate_tensors()
+        interpreter.set_tensor(index, images)
+        interpreter.invoke()
+        return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+    return {
+        "saved_model": lambda images: served(image=tf.constant(images))["probabilities"].numpy(),
+        "tflite": run_tflite,
+        "onnx": lambda images: session.run(["probabilities"], {"image": images})[0],
+    }

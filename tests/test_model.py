@@ -1,0 +1,98 @@
+"""The model takes plain pixels, learns where it should, and is saved with the same bytes every time."""
+
+import subprocess
+import sys
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from facemask.errors import FacemaskError
+from facemask.labels import CLASSES
+from facemask.model import backbone_layers, build_model, freeze, load_model, save_model, unfreeze_from
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(1).integers(0, 256, (3, 32, 32, 3), dtype=np.uint8)
+
+
+def test_plain_pixels_go_in_and_probabilities_come_out(small_model: Any, pixels: np.ndarray) -> None:
+    assert small_model.input_shape == (None, 32, 32, 3)
+    assert small_model.inputs[0].dtype == "uint8"
+    probabilities = np.asarray(small_model.predict_on_batch(pixels))
+    assert probabilities.shape == (3, len(CLASSES))
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-5)
+
+
+def test_a_saved_model_gives_the_same_answers(small_model: Any, pixels: np.ndarray, tmp_path: Path) -> None:
+    save_model(small_model, tmp_path / "m.keras")
+    loaded = load_model(tmp_path / "m.keras")
+    assert np.array_equal(loaded.predict_on_batch(pixels), small_model.predict_on_batch(pixels))
+
+
+def test_two_processes_save_the_same_bytes(tmp_path: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from facemask.engine import make_deterministic\n"
+        "from facemask.model import build_model, save_model\n"
+        "make_deterministic(1)\n"
+        "save_model(build_model(32, 0.2, 1), Path(sys.argv[1]))\n"
+    )
+    files = [tmp_path / name for name in ("a.keras", "b.keras")]
+    for file in files:
+        subprocess.run([sys.executable, "-c", script, file], check=True)
+    assert files[0].read_bytes() == files[1].read_bytes()
+
+
+def test_a_saved_model_carries_neither_a_date_nor_an_optimizer(small_model: Any, tmp_path: Path) -> None:
+    small_model.compile(optimizer="adam", loss="categorical_crossentropy")
+    save_model(small_model, tmp_path / "m.keras")
+    with zipfile.ZipFile(tmp_path / "m.keras") as archive:
+        assert b"date_saved" not in archive.read("metadata.json")
+        assert {info.date_time for info in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+        assert b"optimizer" not in archive.read("model.weights.h5")
+
+
+def test_fine_tuning_starts_at_the_named_layer_and_spares_batch_norm() -> None:
+    model = build_model(32, 0.2, 1)
+    unfreeze_from(model, "block_11_expand")
+    learning = [layer.name for layer in backbone_layers(model) if layer.trainable and layer.weights]
+    assert learning[0] == "block_11_expand"
+    assert not any(name.endswith("BN") or name.startswith("bn_") for name in learning)
+    assert model.get_layer("logits").trainable
+
+
+def test_a_frozen_backbone_leaves_only_the_top_to_learn() -> None:
+    model = build_model(32, 0.2, 1)
+    freeze(model)
+    assert [weight.path for weight in model.trainable_weights] == ["logits/kernel", "logits/bias"]
+
+
+def test_batch_norm_keeps_the_statistics_of_imagenet_while_training(pixels: np.ndarray) -> None:
+    model = build_model(32, 0.2, 1)
+    unfreeze_from(model, "Conv1")
+    model.compile(optimizer="sgd", loss="categorical_crossentropy", jit_compile=False)
+    norm = model.get_layer("Conv_1_bn")
+    before = [np.asarray(norm.moving_mean), np.asarray(norm.moving_variance)]
+    model.train_on_batch(pixels, np.eye(3, dtype=np.float32))
+    assert np.array_equal(before[0], norm.moving_mean)
+    assert np.array_equal(before[1], norm.moving_variance)
+
+
+def test_a_layer_that_does_not_exist_is_told_with_the_name_of_the_setting(small_model: Any) -> None:
+    with pytest.raises(FacemaskError, match=r"train\.fine_tuning\.from_layer: the backbone has no layer 'block_99'"):
+        unfreeze_from(small_model, "block_99")
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all"])
+def test_a_broken_model_file_says_what_to_run(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "m.keras").write_bytes(content)
+    with pytest.raises(FacemaskError, match="run `dvc repro -f train`"):
+        load_model(tmp_path / "m.keras")
+
+
+def test_a_missing_model_file_says_how_to_get_one(tmp_path: Path) -> None:
+    with pytest.raises(FacemaskError, match=r"dvc repro train.*dvc pull"):
+        load_model(tmp_path / "m.keras")
