@@ -1,0 +1,140 @@
+"""The model card: what the model is, what it is for and not for, what it learned from, how good it is.
+
+The headings follow M. Mitchell et al., "Model Cards for Model Reporting", 2019.
+"""
+
+from dataclasses import dataclass
+
+from facemask.labels import CLASSES
+from facemask.report import tables
+from facemask.report.findings import Findings
+from facemask.report.tables import Table, count, percent
+from facemask.sheets import TITLES
+
+# To be changed together with `facemask.duplicates.group_copies`, which says what a group is.
+SPLIT_CAUTION = (
+    "Only files with equal bytes are kept together when the images are split. Changed copies of one photograph "
+    "(cropped, mirrored, made darker, with another mask drawn on it) can still be on both sides, and then the figures "
+    "look better than they are."
+)
+
+
+@dataclass(frozen=True)
+class Section:
+    """A heading with what follows it, in this order."""
+
+    title: str
+    paragraphs: tuple[str, ...] = ()
+    bullets: tuple[str, ...] = ()
+    table: Table | None = None
+
+
+def drawn_warning(findings: Findings) -> str:
+    """Say in plain words that drawn faces are in the figures; "" if none are."""
+    drawn = [name for name, card in findings.cards.items() if card["kind"] == "sample"]
+    if not drawn:
+        return ""
+    if len(drawn) == len(findings.cards):
+        return (
+            "Every picture in this run was drawn by this project. It shows that the pipeline works; its figures come "
+            "from drawn faces and say nothing about real ones."
+        )
+    number = sum(sum(findings.data["source"].get(name, {}).values()) for name in drawn)
+    return (
+        f"{count(number)} of the {count(findings.data['images'])} pictures in this run were drawn by this project. "
+        "Figures from drawn faces say nothing about real ones: look at the figures by source."
+    )
+
+
+def headline(findings: Findings) -> str:
+    """Say in one sentence how many test images were named right."""
+    test = findings.evaluation["test"]
+    right = sum(test["confusion"][label][label] for label in CLASSES)
+    return (
+        f"The model named {count(right)} of {count(test['images'], 'test image')} right: {percent(test['accuracy'])}."
+    )
+
+
+def model_card(findings: Findings) -> list[Section]:
+    """Write the model card from the figures of this run."""
+    return [
+        Section("What it is", _what_it_is(findings)),
+        Section(
+            "What it is for",
+            bullets=(
+                "Telling, on a picture of one face, whether a mask is worn right, worn wrong or not at all.",
+                "Learning, research, and counting how masks are worn where those pictured have agreed to it.",
+                "A starting point for a model of your own, trained on pictures of the place where it will be used.",
+            ),
+        ),
+        Section(
+            "What it is not for",
+            bullets=(
+                "Deciding anything about a person, such as who may enter or who is fined.",
+                "Recognising who somebody is, or guessing age, sex, origin, health or mood.",
+                "Medicine or safety at work: it does not know whether a mask protects.",
+                "Whole photographs: it expects one face, cut out with some margin.",
+            ),
+        ),
+        Section("Data and licences", (_split_sentence(findings),), table=tables.sources(findings)),
+        Section("Figures", _figures(findings), table=tables.per_class(findings)),
+        Section("Limits", bullets=_limits(findings)),
+        Section(
+            "Privacy",
+            (
+                "Nothing leaves the machine: training, evaluation and prediction run where the pictures are, and no "
+                "picture or figure is sent anywhere. The network is used only to fetch published data sets and "
+                "pretrained weights.",
+                "The report page itself holds pictures of faces: the samples and the wrong predictions. Before you "
+                "pass it on, make sure that those pictured agree.",
+            ),
+        ),
+    ]
+
+
+def _what_it_is(findings: Findings) -> tuple[str, ...]:
+    height, width = findings.model["input"]["height_width"]
+    parameters = findings.train["parameters"]
+    names = ", ".join(TITLES[label].lower() for label in CLASSES)
+    return (
+        f"A classifier of face crops with three answers: {names}. It is MobileNetV2 with a top of its own, trained in "
+        f"two phases; of its {count(parameters['total'])} parameters, {count(parameters['trained'])} are trained at "
+        "the end.",
+        f"Input: a picture of {width} x {height} pixels, RGB, whole numbers from 0 to 255; all scaling happens inside "
+        "the model. Output: three probabilities that add up to 1, in the order above.",
+    )
+
+
+def _split_sentence(findings: Findings) -> str:
+    images = findings.split["images"]
+    return (
+        f"{count(findings.data['images'])} images: {count(images['train'])} to train on, {count(images['val'])} to "
+        f"choose the best epoch by, {count(images['test'])} to test on."
+    )
+
+
+def _figures(findings: Findings) -> tuple[str, ...]:
+    test = findings.evaluation["test"]
+    further = (
+        f"Balanced accuracy {percent(test['balanced_accuracy'])}, macro F1 {percent(test['macro_f1'])}. By class, on "
+        "the test images:"
+    )
+    warning = drawn_warning(findings)
+    return (warning, headline(findings), further) if warning else (headline(findings), further)
+
+
+def _limits(findings: Findings) -> tuple[str, ...]:
+    return (
+        SPLIT_CAUTION,
+        "The test images come from the same sources as those trained on. On pictures from elsewhere, with another "
+        "camera, another light, other people, expect more mistakes.",
+        "Models of this kind are known to stumble over beards, hands and scarves before the mouth, black or printed "
+        "masks, faces from the side, and dark or blurred pictures. " + _what_is_known(findings),
+        "A probability is what the model says, not how often it is right; it has not been calibrated.",
+    )
+
+
+def _what_is_known(findings: Findings) -> str:
+    if any(findings.evaluation["test"]["attribute"].values()):
+        return "The report shows the figures for those that the sources tell of."
+    return "The sources of this run do not say which pictures show these, so there are no figures for them."

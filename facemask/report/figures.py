@@ -1,0 +1,245 @@
+"""Figures as SVG: the same tables give the same bytes, and text is drawn as outlines, so it looks alike everywhere."""
+
+import io
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import matplotlib as mpl
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
+from matplotlib.colors import LinearSegmentedColormap
+from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LinearLocator, MaxNLocator
+
+from facemask.labels import CLASSES
+from facemask.report.findings import Findings
+from facemask.sheets import TITLES
+
+# M. Okabe and K. Ito, "Color Universal Design", 2008: told apart with every kind of colour vision. The line styles tell
+# the classes apart in print without colour.
+COLOURS = dict(zip(CLASSES, ("#D55E00", "#0072B2", "#009E73"), strict=True))
+_LINES = dict(zip(CLASSES, ("-", "--", ":"), strict=True))
+_TRAINING, _VALIDATION = "#8a8f98", "#0072B2"
+
+_WIDTH = 4.6  # inches; at 10 points the letters are still legible where a phone shows the figure 340 pixels wide
+_INK, _FAINT = "#1c1e22", "#d9dce1"
+_SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#0072B2"])
+_STYLE: dict[Any, Any] = {
+    "svg.hashsalt": "facemask",  # ids of clip paths are random without one
+    "svg.fonttype": "path",
+    "font.family": "DejaVu Sans",  # comes with matplotlib
+    "font.size": 10,
+    "text.color": _INK,
+    "axes.edgecolor": "#8a8f98",
+    "axes.labelcolor": _INK,
+    "axes.grid": True,
+    "axes.axisbelow": True,
+    "axes.formatter.useoffset": False,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "grid.color": _FAINT,
+    "grid.linewidth": 0.7,
+    "xtick.color": _INK,
+    "ytick.color": _INK,
+    "legend.frameon": False,
+    "legend.fontsize": 9,
+    "figure.constrained_layout.use": True,
+}
+
+
+# Sides of the corner of the unit square that is shown if the curves stay in it; all of it would be empty otherwise.
+_CORNERS = (0.05, 0.2)
+
+
+@dataclass(frozen=True)
+class Figures:
+    """The figures of the page, as SVG.
+
+    Attributes:
+        sizes: empty where all images are of one size.
+        only_corner: whether the two charts of curves show only the corner in which the curves lie.
+    """
+
+    classes: str
+    sizes: str
+    loss: str
+    accuracy: str
+    confusion: str
+    precision_recall: str
+    roc: str
+    only_corner: bool
+
+
+def draw_figures(findings: Findings) -> Figures:
+    """Draw all figures of the page."""
+    precision_recall, roc = findings.precision_recall, findings.roc
+    best_epoch = findings.train["best_epoch"]
+    sides = (side for side in _CORNERS if _stay_in_corner(precision_recall, roc, side))
+    side = next(sides, 1.0)
+    return Figures(
+        classes=class_counts(findings.classes),
+        sizes=side_counts(findings.sizes) if findings.sizes["side"].nunique() > 1 else "",
+        loss=training_curve(findings.history, "loss", best_epoch),
+        accuracy=training_curve(findings.history, "accuracy", best_epoch),
+        confusion=confusion_matrix(findings.evaluation["test"]["confusion"]),
+        precision_recall=class_curves(precision_recall, "recall", "precision", (1 - side, 1.0), 1 - side),
+        roc=class_curves(roc, "false positive rate", "true positive rate", (0.0, side), 1 - side),
+        only_corner=side < 1,
+    )
+
+
+def class_counts(table: pd.DataFrame) -> str:
+    """Draw the number of images of each class, source by source, from `plots/classes.csv`."""
+    sources = list(dict.fromkeys(table["source"]))
+    counts = table.set_index(["source", "label"])["count"]
+
+    def draw(axes: Axes) -> None:
+        for offset, label in enumerate(CLASSES):
+            places = [index + 0.28 * (offset - 1) for index in range(len(sources))]
+            lengths = [int(counts[source, label]) for source in sources]
+            bars = axes.barh(places, lengths, height=0.24, color=COLOURS[label], label=TITLES[label])
+            axes.bar_label(bars, [f"{length:,}" for length in lengths], padding=3, fontsize=9)
+        axes.set_yticks(range(len(sources)), [_shortened(source) for source in sources])
+        axes.invert_yaxis()
+        axes.margins(x=0.16)
+        axes.grid(visible=False, axis="y")
+        axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
+        axes.xaxis.set_major_formatter(_thousands())
+        axes.set_xlabel("images")
+        _legend_above(axes)
+
+    return _svg(draw, height=1.5 + 0.85 * len(sources))
+
+
+def side_counts(table: pd.DataFrame) -> str:
+    """Draw how many images have which shorter side, stacked by class, from `plots/sizes.csv`."""
+    sides = sorted(set(table["side"]))
+    counts = table.set_index(["side", "label"])["count"]
+
+    def draw(axes: Axes) -> None:
+        below = [0] * len(sides)
+        for label in CLASSES:
+            heights = [int(counts[side, label]) for side in sides]
+            axes.bar(range(len(sides)), heights, bottom=below, width=0.8, color=COLOURS[label], label=TITLES[label])
+            below = [base + height for base, height in zip(below, heights, strict=True)]
+        step = -(-len(sides) // 9)
+        axes.set_xticks(range(0, len(sides), step), [f"{side:,}" for side in sides[::step]])
+        axes.grid(visible=False, axis="x")
+        axes.yaxis.set_major_formatter(_thousands())
+        axes.set_xlabel("shorter side in pixels")
+        axes.set_ylabel("images")
+        _legend_above(axes)
+
+    return _svg(draw)
+
+
+def training_curve(history: pd.DataFrame, figure: str, best_epoch: int) -> str:
+    """Draw `figure` ("loss" or "accuracy") of training and validation by epoch, from `plots/history.csv`."""
+    phases = history.groupby("phase", sort=False)["epoch"].min()
+
+    def draw(axes: Axes) -> None:
+        axes.plot(history["epoch"], history[figure], "o-", color=_TRAINING, markersize=4, label="training")
+        axes.plot(history["epoch"], history[f"val_{figure}"], "s-", color=_VALIDATION, markersize=4, label="validation")
+        best = history.loc[history["epoch"] == best_epoch, f"val_{figure}"]
+        axes.plot([best_epoch], best, "o", markersize=12, fillstyle="none", color=_INK, label="epoch that was kept")
+        for start in phases.iloc[1:]:
+            axes.axvline(start - 0.5, color=_INK, linewidth=1, linestyle="--", label="fine-tuning begins")
+        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+        axes.set_xlim(history["epoch"].min() - 0.5, history["epoch"].max() + 0.5)
+        axes.set_xlabel("epoch")
+        axes.set_ylabel("loss (cross-entropy)" if figure == "loss" else figure)
+        if figure == "accuracy":
+            axes.yaxis.set_major_formatter(_percentages())
+        _legend_above(axes, columns=2)
+
+    return _svg(draw)
+
+
+def confusion_matrix(confusion: Mapping[str, Mapping[str, int]]) -> str:
+    """Draw the counts of true against predicted class, shaded and labelled by their share of the true class."""
+    counts = [[confusion[actual][predicted] for predicted in CLASSES] for actual in CLASSES]
+    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
+    names = [TITLES[label].replace(" worn ", " worn\n") for label in CLASSES]
+
+    def draw(axes: Axes) -> None:
+        axes.imshow(shares, cmap=_SHADES, vmin=0, vmax=1)
+        for row, (numbers, parts) in enumerate(zip(counts, shares, strict=True)):
+            for column, (count, share) in enumerate(zip(numbers, parts, strict=True)):
+                colour = "white" if share > 0.7 else _INK
+                axes.text(column, row - 0.08, f"{count:,}", ha="center", va="center", color=colour, fontsize=15)
+                axes.text(column, row + 0.22, f"{share:.1%}", ha="center", va="center", color=colour, fontsize=9)
+        axes.set_xticks(range(len(CLASSES)), names)
+        axes.set_yticks(range(len(CLASSES)), names)
+        axes.set_xlabel("what the model says")
+        axes.set_ylabel("what it is")
+        axes.grid(visible=False)
+        axes.tick_params(length=0)
+        axes.spines[:].set_visible(True)
+
+    return _svg(draw, height=4.2)
+
+
+def class_curves(table: pd.DataFrame, x_label: str, y_label: str, x_range: tuple[float, float], y_from: float) -> str:
+    """Draw one line per class from `plots/precision_recall.csv` or `plots/roc.csv`, over a part of the unit square."""
+    visible = table[table.iloc[:, 0].between(x_range[0] - 1e-9, x_range[1] + 1e-9)]
+
+    def draw(axes: Axes) -> None:
+        for label in CLASSES:
+            axes.plot(
+                visible.iloc[:, 0],
+                visible[label].where(visible[label] >= y_from),
+                color=COLOURS[label],
+                linestyle=_LINES[label],
+                linewidth=2,
+                label=TITLES[label],
+                clip_on=False,  # a line along the border would be cut to half its width and look like another kind
+            )
+        axes.set_xlim(*x_range)
+        axes.set_ylim(y_from, 1)
+        axes.set_xlabel(x_label)
+        axes.set_ylabel(y_label)
+        axes.xaxis.set_major_locator(LinearLocator(6))
+        axes.yaxis.set_major_locator(LinearLocator(6))
+        axes.xaxis.set_major_formatter(_percentages())
+        axes.yaxis.set_major_formatter(_percentages())
+        _legend_above(axes)
+
+    return _svg(draw)
+
+
+def _stay_in_corner(precision_recall: pd.DataFrame, roc: pd.DataFrame, side: float) -> bool:
+    """Whether all curves pass through the outer quarter of the corner."""
+    within = side / 2
+    recalled = precision_recall[precision_recall["recall"] <= 1 - within].iloc[-1]
+    found = roc[roc["false_positive_rate"] >= within].iloc[0]
+    return all(point[label] >= 1 - within for point in (recalled, found) for label in CLASSES)
+
+
+def _svg(draw: Callable[[Axes], None], height: float = 3.3) -> str:
+    # From the defaults, so that a matplotlibrc of this machine changes nothing.
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(_STYLE)
+        figure = Figure(figsize=(_WIDTH, height))
+        draw(figure.add_subplot())
+        buffer = io.StringIO()
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
+    return buffer.getvalue()
+
+
+def _legend_above(axes: Axes, columns: int = 1) -> None:
+    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.2, handlelength=2.4)
+
+
+def _shortened(name: str, length: int = 16) -> str:
+    return name if len(name) <= length else f"{name[: length - 1]}…"
+
+
+def _thousands() -> FuncFormatter:
+    return FuncFormatter(lambda value, _: f"{value:,.0f}")
+
+
+def _percentages() -> FuncFormatter:
+    return FuncFormatter(lambda value, _: f"{100 * value:.4g}%")

@@ -1,0 +1,141 @@
+"""What the other stages wrote, read into one place."""
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from facemask.errors import FacemaskError
+from facemask.evaluation import read_predictions
+from facemask.labels import CLASSES
+from facemask.manifest import read_manifest
+
+Json = dict[str, Any]
+
+_CURVE = dict.fromkeys(CLASSES, "float64")
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """A wrong prediction; `confidence` is the probability of the predicted class."""
+
+    id: str
+    label: str
+    prediction: str
+    confidence: float
+
+
+@dataclass(frozen=True)
+class Findings:
+    """Outs of the other stages, as they were written; the tables' columns are those of the files.
+
+    Attributes:
+        cards: for each source in use, sorted by name, its card `data/raw/<source>.json`.
+        left_out: text columns `source`, `path`, `reason`.
+        samples: the contact sheet, a JPEG file.
+        mistakes: all wrong predictions of the part test, the most confident first.
+    """
+
+    cards: dict[str, Json]
+    data: Json
+    split: Json
+    train: Json
+    evaluation: Json
+    export: Json
+    model: Json
+    manifest: pd.DataFrame
+    left_out: pd.DataFrame
+    classes: pd.DataFrame
+    sizes: pd.DataFrame
+    history: pd.DataFrame
+    precision_recall: pd.DataFrame
+    roc: pd.DataFrame
+    mistakes: list[Mistake]
+    samples: bytes
+
+
+def read_findings(project: Path, sources: Sequence[str]) -> Findings:
+    """Read everything that the report is made of, but for the pictures in `data/images.zip`.
+
+    Args:
+        project: the folder in which the pipeline ran.
+        sources: names of the sources in use.
+
+    Raises:
+        FacemaskError: a file is missing or is not what its stage writes; the message names the stage to run.
+    """
+    metrics, plots, data = project / "metrics", project / "plots", project / "data"
+    return Findings(
+        cards={
+            name: _read_json(data / "raw" / f"{name}.json", f"download@{name}", ("kind", "licence", "origin"))
+            for name in sorted(sources)
+        },
+        data=_read_json(
+            metrics / "data.json",
+            "merge",
+            ("images", "duplicates", "contradictions", "left_out", "label", "source", "width", "height", "format"),
+        ),
+        split=_read_json(metrics / "split.json", "split", ("images", "groups", "label", "source", "leaks")),
+        train=_read_json(metrics / "train.json", "train", ("epochs", "best_epoch", "best_val_loss", "parameters")),
+        evaluation=_read_json(metrics / "evaluation.json", "evaluate", ("test", "val")),
+        export=_read_json(metrics / "export.json", "export", ("size_bytes", "parity", "parity_images")),
+        model=_read_json(project / "export" / "labels.json", "export", ("classes", "input", "output")),
+        manifest=read_manifest(data / "manifest.csv"),
+        left_out=_read_csv(data / "left_out.csv", "merge", {"source": "str", "path": "str", "reason": "str"}),
+        classes=_read_csv(plots / "classes.csv", "merge", {"source": "str", "label": "str", "count": "int64"}),
+        sizes=_read_csv(plots / "sizes.csv", "merge", {"side": "int64", "label": "str", "count": "int64"}),
+        history=_read_csv(
+            plots / "history.csv",
+            "train",
+            {
+                "epoch": "int64",
+                "phase": "str",
+                **dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), "float64"),
+            },
+        ),
+        precision_recall=_read_csv(plots / "precision_recall.csv", "evaluate", {"recall": "float64", **_CURVE}),
+        roc=_read_csv(plots / "roc.csv", "evaluate", {"false_positive_rate": "float64", **_CURVE}),
+        mistakes=_mistakes(read_predictions(data / "predictions.csv")),
+        samples=_read_bytes(data / "samples.jpg", "merge"),
+    )
+
+
+def _mistakes(predictions: pd.DataFrame) -> list[Mistake]:
+    wrong = predictions[(predictions["part"] == "test") & (predictions["prediction"] != predictions["label"])]
+    found = [
+        Mistake(str(row["id"]), str(row["label"]), str(row["prediction"]), float(row[f"p_{row['prediction']}"]))
+        for row in wrong.to_dict("records")
+    ]
+    return sorted(found, key=lambda mistake: (-mistake.confidence, mistake.id))
+
+
+def _read_bytes(path: Path, stage: str) -> bytes:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError as error:
+        raise FacemaskError(f"{path} is missing; run `dvc repro {stage}`") from error
+
+
+def _read_json(path: Path, stage: str, keys: Sequence[str]) -> Json:
+    try:
+        content = json.loads(_read_bytes(path, stage))
+    except ValueError as error:
+        raise FacemaskError(f"{path} is not valid JSON ({error}); run `dvc repro -f {stage}`") from error
+    if missing := [key for key in keys if not isinstance(content, dict) or key not in content]:
+        raise FacemaskError(f"{path} does not have {', '.join(missing)}; run `dvc repro -f {stage}`")
+    return content
+
+
+def _read_csv(path: Path, stage: str, columns: dict[str, str]) -> pd.DataFrame:
+    try:
+        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+        if list(table.columns) != list(columns):
+            raise ValueError(f"its columns are not {', '.join(columns)}")
+        return table.astype(columns)
+    except FileNotFoundError as error:
+        raise FacemaskError(f"{path} is missing; run `dvc repro {stage}`") from error
+    except ValueError as error:
+        raise FacemaskError(f"{path} can't be used ({error}); run `dvc repro -f {stage}`") from error

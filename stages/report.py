@@ -1,0 +1,29 @@
+"""Write the report: an HTML page, a Markdown summary and a model card."""
+
+from pathlib import Path
+
+from facemask.archives import Archive
+from facemask.outs import atomic_path, write_text
+from facemask.params import load_params
+from facemask.report.figures import draw_figures
+from facemask.report.findings import read_findings
+from facemask.report.page import html_page, markdown_card, markdown_summary
+from facemask.report.pictures import read_pictures
+from facemask.stage import run
+
+
+def main() -> None:
+    """Read what the other stages wrote; write `report/`."""
+    params = load_params()
+    findings = read_findings(Path(), params.data.sources)
+    with Archive(Path("data/images.zip")) as images:
+        pictures = read_pictures(images, [mistake.id for mistake in findings.mistakes[: params.report.wrong_images]])
+    with atomic_path(Path("report")) as folder:
+        folder.mkdir()
+        write_text(folder / "report.html", html_page(findings, draw_figures(findings), pictures))
+        write_text(folder / "report.md", markdown_summary(findings))
+        write_text(folder / "model_card.md", markdown_card(findings))
+
+
+if __name__ == "__main__":
+    run(main)

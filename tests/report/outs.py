@@ -1,0 +1,159 @@
+"""A small project with everything that the stages before `report` write, made by the functions that they call."""
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from PIL import Image
+
+from facemask import merging
+from facemask.archives import Archive, write_archive
+from facemask.evaluation import PROBABILITIES, evaluate, precision_recall_points, roc_points, write_predictions
+from facemask.labels import CLASSES
+from facemask.manifest import read_manifest, write_manifest
+from facemask.outs import atomic_path, write_csv, write_json, write_text
+from facemask.params import MergeParams, SplitParams
+from facemask.sheets import choose_samples, contact_sheet, read_thumbnails
+from facemask.splitting import check_split, count_parts, part_of, read_split, split, write_split
+
+HISTORY = [(1, "head", 0.9, 0.6, 0.7, 0.7), (2, "head", 0.7, 0.7, 0.6, 0.8), (3, "fine_tuning", 0.4, 0.9, 0.3, 0.95)]
+
+
+def picture(seed: Sequence[int], size: tuple[int, int] = (40, 40)) -> bytes:
+    """A PNG file of noise."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(pixels).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
+def members(per_class: int) -> dict[str, bytes]:
+    """Pictures in class folders, of several sizes."""
+    return {
+        f"{label}/{number:03}.png": picture((index, number), (30 + number, 40))
+        for index, label in enumerate(CLASSES)
+        for number in range(per_class)
+    }
+
+
+def write_outs(
+    project: Path,
+    sources: dict[str, dict[str, bytes]] | None = None,
+    kind: str = "kaggle",
+    wrong: Sequence[float] = (0.8,),
+    licence: str = "CC BY 4.0",
+) -> None:
+    """Write into `project` what the stages before `report` write.
+
+    Args:
+        project: an existing folder.
+        sources: for each source its files; one source of 10 pictures a class if not given.
+        kind: of the first source; the others are `folder`.
+        wrong: one test image for each is predicted wrong, with this probability.
+        licence: of the first source.
+    """
+    sources = sources or {"faces": members(10)}
+    data = project / "data"
+    for number, (name, files) in enumerate(sources.items()):
+        write_archive(data / "raw" / f"{name}.zip", sorted(files.items()))
+        card = {
+            "kind": "folder" if number else kind,
+            "folders": {label: label for label in CLASSES},
+            "licence": "" if number else licence,
+            "origin": "own photographs" if number else "Kaggle somebody/masks, version 1",
+        }
+        write_json(data / "raw" / f"{name}.json", card)
+    _merge(project, list(sources))
+    _split(project)
+    _train_and_export(project)
+    _evaluate(project, wrong)
+    used = {name: {"kind": "folder", "path": "data/own"} for name in sources}
+    groups: dict[str, Any] = {
+        stage: {} for stage in ("merge", "split", "backbone", "train", "evaluate", "export", "report")
+    }
+    write_json(project / "params.yaml", {"data": {"sources": list(sources)}, "sources": used, **groups})
+
+
+def _merge(project: Path, names: list[str]) -> None:
+    data, plots = project / "data", project / "plots"
+    merged = merging.merge(names, data / "raw", data / "images.zip", MergeParams())
+    write_manifest(data / "manifest.csv", merged.manifest)
+    write_csv(data / "left_out.csv", merging.LEFT_OUT_COLUMNS, merged.left_out)
+    summary = merging.describe(merged)
+    write_json(project / "metrics" / "data.json", summary)
+    write_csv(plots / "classes.csv", merging.CLASS_COUNT_COLUMNS, merging.class_counts(merged.manifest))
+    write_csv(plots / "sizes.csv", merging.SIDE_COUNT_COLUMNS, merging.side_counts(merged.manifest))
+    with Archive(data / "images.zip") as archive:
+        thumbnails = read_thumbnails(archive, choose_samples(merged.manifest, 4, 1))
+    with atomic_path(data / "samples.jpg") as draft:
+        draft.write_bytes(contact_sheet(thumbnails, summary["label"]))
+
+
+def _split(project: Path) -> None:
+    manifest = read_manifest(project / "data" / "manifest.csv")
+    table = split(manifest, SplitParams(val=0.2, test=0.6))
+    write_split(project / "data" / "split.csv", table)
+    write_json(project / "metrics" / "split.json", {**count_parts(table), "leaks": check_split(table, manifest)})
+
+
+def _train_and_export(project: Path) -> None:
+    write_csv(
+        project / "plots" / "history.csv",
+        ("epoch", "phase", "loss", "accuracy", "val_loss", "val_accuracy"),
+        HISTORY,
+    )
+    figures: dict[str, Any] = {"epochs": 3, "best_epoch": 3, "best_val_loss": 0.3, "best_val_accuracy": 0.95}
+    write_json(project / "metrics" / "train.json", figures | {"parameters": {"total": 2_261_827, "trained": 3_843}})
+    sizes = {"keras": 9_612_345, "saved_model": 9_300_000, "tflite": 8_812_345, "onnx": 8_800_000}
+    parity = {"saved_model": 0.0, "tflite": 2.4e-07, "onnx": 1e-06}
+    write_json(project / "metrics" / "export.json", {"size_bytes": sizes, "parity": parity, "parity_images": 6})
+    write_json(
+        project / "export" / "labels.json",
+        {
+            "classes": list(CLASSES),
+            "input": {"name": "image", "dtype": "uint8", "colours": "RGB", "height_width": [160, 160]},
+            "output": {"name": "probabilities", "dtype": "float32"},
+        },
+    )
+
+
+def _evaluate(project: Path, wrong: Sequence[float]) -> None:
+    table = read_split(project / "data" / "split.csv")
+    parts = table[table["part"].isin(["val", "test"])].reset_index(drop=True)
+    predictions = parts[["id", "part", "source", "label"]].copy()
+    predictions["prediction"] = predictions["label"]
+    confidence = pd.Series(0.9, index=predictions.index)
+    chosen = predictions.index[predictions["part"] == "test"][: len(wrong)]
+    assert len(chosen) == len(wrong), "not so many test images"
+    for row, probability in zip(chosen, wrong, strict=True):
+        right = CLASSES.index(str(predictions.loc[row, "label"]))
+        predictions.loc[row, "prediction"] = CLASSES[(right + 1) % len(CLASSES)]
+        confidence[row] = probability
+    for name, column in zip(CLASSES, PROBABILITIES, strict=True):
+        predictions[column] = np.where(predictions["prediction"] == name, confidence, (1 - confidence) / 2)
+    write_predictions(project / "data" / "predictions.csv", predictions)
+    manifest = read_manifest(project / "data" / "manifest.csv")
+    write_json(project / "metrics" / "evaluation.json", evaluate(predictions, manifest))
+    test = part_of(predictions, "test")
+    for name, curve in (("precision_recall", precision_recall_points(test)), ("roc", roc_points(test))):
+        write_csv(project / "plots" / f"{name}.csv", list(curve.columns), curve.itertuples(index=False, name=None))
+
+
+def add_attributes(files: dict[str, bytes], **values: Sequence[str]) -> dict[str, bytes]:
+    """Add the table of attributes: for each attribute its values, dealt out in turn to the files."""
+    lines = [
+        ",".join([path, *(choices[number % len(choices)] for choices in values.values())])
+        for number, path in enumerate(sorted(files))
+    ]
+    text = "\n".join([",".join(["path", *values]), *lines]) + "\n"
+    return {**files, "attributes.csv": text.encode()}
+
+
+def rewrite(path: Path, old: str, new: str) -> None:
+    """Replace text in a file."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    write_text(path, text.replace(old, new))

@@ -1,0 +1,302 @@
+"""The report is true to the metrics, complete, self-contained, and safe whatever files are called."""
+
+import json
+import re
+from collections.abc import Callable
+from functools import cache
+from html.parser import HTMLParser
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+
+from facemask.archives import Archive
+from facemask.labels import CLASSES
+from facemask.report.figures import Figures, draw_figures
+from facemask.report.findings import Findings, read_findings
+from facemask.report.page import html_page, markdown_card, markdown_summary
+from facemask.report.pictures import SIDE, read_pictures
+from facemask.sheets import TITLES
+from tests.report.outs import add_attributes, members, picture, write_outs
+
+VOID = {"img", "meta", "wbr", "br"}
+Write = Callable[..., Findings]
+
+
+class Page(HTMLParser):
+    """Checks on the way that tags are balanced; collects text, and the attributes of each tag."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.words: list[str] = []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+        if tag in ("td", "th", "p", "li", "dd", "dt", "summary", "h3"):
+            self.words.append(" ")
+
+    def handle_data(self, data: str) -> None:
+        if "style" not in self.open:
+            self.words.append(data)
+
+    @property
+    def text(self) -> str:
+        return " ".join("".join(self.words).split())
+
+    def of(self, tag: str) -> list[dict[str, str | None]]:
+        return [attributes for name, attributes in self.tags if name == tag]
+
+
+@pytest.fixture
+def write(tmp_path: Path) -> Write:
+    """Write the outs of a run and read them as the stage does."""
+
+    def findings(**arguments: Any) -> Findings:
+        write_outs(tmp_path, **arguments)
+        return read_findings(tmp_path, list(arguments.get("sources") or ["faces"]))
+
+    return findings
+
+
+@cache
+def figures() -> Figures:
+    """Figures of the usual outs: drawing them for every test would take most of the time."""
+    with TemporaryDirectory() as folder:
+        write_outs(Path(folder))
+        return draw_figures(read_findings(Path(folder), ["faces"]))
+
+
+def page_of(project: Path, findings: Findings, wrong_images: int = 24) -> Page:
+    with Archive(project / "data" / "images.zip") as archive:
+        pictures = read_pictures(archive, [mistake.id for mistake in findings.mistakes[:wrong_images]])
+    return Page(html_page(findings, figures(), pictures))
+
+
+def test_the_page_needs_nothing_from_outside(tmp_path: Path, write: Write) -> None:
+    findings = write()
+    page = page_of(tmp_path, findings)
+    targets = [value for _, attributes in page.tags for name, value in attributes.items() if name in ("src", "href")]
+    assert len(targets) > 10
+    assert all(target and target.startswith(("data:image/", "#")) for target in targets)
+    assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe", "object", "base", "form"}
+    styles = html_page(findings, figures(), []).split("<style>")[1].split("</style>")[0]
+    assert not re.search(r"url\(|@import|https?:", styles)
+
+
+def test_every_link_leads_to_a_part_of_the_page(tmp_path: Path, write: Write) -> None:
+    page = page_of(tmp_path, write())
+    there = {attributes.get("id") for _, attributes in page.tags}
+    assert {str(link["href"])[1:] for link in page.of("a")} <= there
+
+
+def test_every_picture_is_described_for_those_who_cannot_see_it(tmp_path: Path, write: Write) -> None:
+    descriptions = [image.get("alt") for image in page_of(tmp_path, write()).of("img")]
+    assert all(descriptions)
+    assert len(set(descriptions)) == len(descriptions)
+
+
+def test_the_figures_on_the_page_are_those_of_the_metrics(tmp_path: Path, write: Write) -> None:
+    findings = write(wrong=(0.9, 0.8, 0.7, 0.6, 0.55))
+    evaluation = json.loads((tmp_path / "metrics" / "evaluation.json").read_text(encoding="utf-8"))
+    text = page_of(tmp_path, findings).text
+    for part, name in (("test", "Test"), ("val", "Validation")):
+        figures = evaluation[part]
+        row = [f"{figures[figure]:.1%}" for figure in ("accuracy", "balanced_accuracy", "macro_f1")]
+        assert " ".join([name, str(figures["images"]), *row]) in text
+    for label in CLASSES:
+        figures = evaluation["test"]["class"][label]
+        row = [f"{figures[figure]:.1%}" for figure in ("precision", "recall", "f1")]
+        assert " ".join([TITLES[label], *row, str(figures["support"])]) in text
+        counts = [str(evaluation["test"]["confusion"][label][predicted]) for predicted in CLASSES]
+        assert f"| {TITLES[label]} | {' | '.join(counts)} |" in markdown_summary(findings)
+
+
+def test_page_summary_and_card_open_with_the_same_figure(tmp_path: Path, write: Write) -> None:
+    findings = write(wrong=(0.9, 0.8))
+    images = json.loads((tmp_path / "metrics" / "evaluation.json").read_text(encoding="utf-8"))["test"]["images"]
+    sentence = f"The model named {images - 2} of {images} test images right: {(images - 2) / images:.1%}."
+    assert sentence in page_of(tmp_path, findings).text
+    assert sentence in markdown_summary(findings)
+    assert sentence in markdown_card(findings)
+
+
+@pytest.mark.parametrize("kind", ["kaggle", "folder", "sample"])
+def test_the_reader_is_warned_of_drawn_faces_and_only_of_them(tmp_path: Path, write: Write, kind: str) -> None:
+    findings = write(kind=kind)
+    for text in (page_of(tmp_path, findings).text, markdown_summary(findings), markdown_card(findings)):
+        assert ("say nothing about real ones" in text) == (kind == "sample")
+
+
+def test_where_only_some_faces_are_drawn_the_warning_says_how_many(tmp_path: Path, write: Write) -> None:
+    findings = write(sources={"drawn": members(10), "own": members(8)}, kind="sample")
+    text = page_of(tmp_path, findings).text
+    assert "30 of the 54 pictures in this run were drawn" in text
+    assert "look at the figures by source" in text
+
+
+def test_a_hostile_file_name_does_no_harm(tmp_path: Path, write: Write) -> None:
+    name = 'with_mask/<img src="https:x" onerror=alert(1)>`|` @someone.png'
+    files = members(10) | {
+        name: picture((9, 9)),
+        "with_mask/<b>.txt": b"x",
+        "without_mask/<i>copy.png": picture((9, 9)),
+    }
+    findings = write(sources={"faces": files}, licence="<script>alert(1)</script>|[x](https:y)")
+    page = page_of(tmp_path, findings)
+    assert name in page.text
+    assert not {tag for tag, _ in page.tags} & {"script", "b", "i"}
+    assert all(str(image["src"]).startswith("data:") for image in page.of("img"))
+    for document in (markdown_summary(findings), markdown_card(findings)):
+        assert r"\<script\>alert(1)\</script\>\|\[x\](https:y)" in document
+        outside_code = re.sub(r"(`+) ?[^\n]*?[^`]\1(?!`)", "", document)
+        assert not re.search(r"(?<!\\)[<@]", outside_code)
+
+
+def test_names_keep_the_rows_of_markdown_tables_together(write: Write) -> None:
+    files = members(10) | {f"with_mask/a|b`{number}``.png": picture((8, number)) for number in range(12)}
+    summary = markdown_summary(write(sources={"faces": files}, wrong=[0.9] * 20))
+    rows = [line for line in summary.splitlines() if line.startswith("|")]
+    listed = [row for row in rows if row.startswith("| `") and "%" in row]
+    assert listed
+    assert {len(re.findall(r"(?<!\\)\|", row)) for row in listed} == {5}
+
+
+def test_all_wrong_predictions_are_counted_and_the_most_confident_shown(tmp_path: Path, write: Write) -> None:
+    findings = write(wrong=(0.61, 0.93, 0.72, 0.84, 0.55))
+    page = page_of(tmp_path, findings, wrong_images=3)
+    text = page.text
+    assert re.search(r"5 of \d+ test images were named wrong\. The 3 most confident mistakes:", text)
+    assert "2 more are not shown" in text
+    shown = [str(image["alt"]) for image in page.of("img") if str(image["alt"]).startswith("Wrong prediction")]
+    assert len(shown) == 3
+    where = [text.find(f", {confidence}%") for confidence in ("93.0", "84.0", "72.0")]
+    assert where == sorted(where)
+    assert -1 not in where
+    assert "61.0%" not in text
+    assert "55.0%" not in text
+    assert all(mistake.id in text for mistake in findings.mistakes[:3])
+
+
+def test_no_pictures_of_wrong_predictions_are_shown_if_none_are_wanted(tmp_path: Path, write: Write) -> None:
+    text = page_of(tmp_path, write(wrong=(0.7,)), wrong_images=0).text
+    assert re.search(r"1 of \d+ test images was named wrong", text)
+    assert "1 more is not shown" in text
+
+
+def test_a_model_without_mistakes_is_reported(tmp_path: Path, write: Write) -> None:
+    findings = write(wrong=())
+    text = page_of(tmp_path, findings).text
+    assert "None: all test images were named right." in text
+    assert "right: 100.0%" in text
+    assert "## Wrong predictions\n\nNone of" in markdown_summary(findings)
+
+
+def test_what_was_left_out_is_listed_with_its_reason_and_the_rest_counted(tmp_path: Path, write: Write) -> None:
+    broken = {f"with_mask/broken{number:02}.jpg": b"\xff\xd8\xff" for number in range(60)}
+    findings = write(sources={"faces": members(10) | broken | {"notes.txt": b"hello"}})
+    text = page_of(tmp_path, findings).text
+    assert "61 files could not be used" in text
+    assert "faces notes.txt in no folder that stands for a class" in text
+    assert "faces with_mask/broken48.jpg damaged" in text
+    assert "broken49.jpg" not in text
+    assert "And 11 more" in text
+    assert "| damaged | 60 |" in markdown_summary(findings)
+
+
+def test_copies_and_contradictions_are_shown(tmp_path: Path, write: Write) -> None:
+    files = members(10)
+    files |= {"with_mask/same.png": files["with_mask/001.png"], "with_mask/other.png": files["without_mask/001.png"]}
+    text = page_of(tmp_path, write(sources={"faces": files})).text
+    assert "with equal bytes and the same label: 1." in text
+    assert "Images whose copies carry another label: 2." in text
+    assert "faces/with_mask/with_mask/other.png Mask worn correctly" in text
+    assert "faces/without_mask/without_mask/001.png No mask" in text
+
+
+def test_attributes_are_shown_the_least_accurate_first_and_small_groups_apart(tmp_path: Path, write: Write) -> None:
+    files = add_attributes(members(30), beard=["full", "none"], light=["dark", *["normal"] * 9])
+    findings = write(sources={"faces": files}, wrong=(0.9, 0.8, 0.7, 0.6))
+    slices = findings.evaluation["test"]["attribute"]
+    values = [("beard", "full"), ("beard", "none"), ("light", "normal")]
+    assert all(
+        slices[attribute][value]["images"] >= 20 > slices["light"]["dark"]["images"] for attribute, value in values
+    )
+    text = page_of(tmp_path, findings).text
+    usual, small = text.split("By attribute")[1].split("Wrong predictions")[0].split("1 small group,")
+    assert "light dark" in small
+    assert "light dark" not in usual
+    worst_first = sorted(values, key=lambda item: slices[item[0]][item[1]]["accuracy"])
+    where = [usual.index(" ".join(item)) for item in worst_first]
+    assert where == sorted(where)
+
+
+def test_sources_that_say_nothing_of_their_pictures_are_no_problem(tmp_path: Path, write: Write) -> None:
+    findings = write()
+    assert "The sources say nothing of their pictures but the class" in page_of(tmp_path, findings).text
+    assert "do not say which pictures show these" in markdown_card(findings)
+
+
+def test_each_source_is_named_with_its_licence_and_its_own_figures(tmp_path: Path, write: Write) -> None:
+    findings = write(sources={"a": members(10), "b": members(8)})
+    text = page_of(tmp_path, findings).text
+    assert "a Kaggle somebody/masks, version 1 CC BY 4.0 10 10 10 30" in text
+    assert "b own photographs not stated 8 8 8 24" in text
+    for name, kind in (("a", "Kaggle data set"), ("b", "own photographs")):
+        figures = findings.evaluation["test"]["source"][name]
+        assert f"{name} {kind} {figures['images']} {figures['accuracy']:.1%}" in text
+
+
+def test_the_split_is_not_said_to_be_better_than_it_is(tmp_path: Path, write: Write) -> None:
+    findings = write()
+    for text in (page_of(tmp_path, findings).text, markdown_summary(findings), markdown_card(findings)):
+        assert "Changed copies of one photograph" in text
+
+
+def test_exports_are_shown_with_size_and_difference(tmp_path: Path, write: Write) -> None:
+    text = page_of(tmp_path, write()).text
+    assert "Keras 9.6 MB the reference" in text
+    assert "TensorFlow Lite 8.8 MB below 0.000001" in text
+    assert "ONNX 8.8 MB 0.000001" in text
+
+
+def test_figures_are_drawn_from_their_own_run_and_alike_each_time(write: Write) -> None:
+    first = draw_figures(write())
+    assert first == figures()
+    worse = draw_figures(write(sources={"faces": members(12)}, wrong=[0.95] * 9))
+    assert worse.confusion != first.confusion
+    assert worse.precision_recall != first.precision_recall
+    assert worse.classes != first.classes
+    assert (first.only_corner, worse.only_corner) == (True, False)
+    assert not any("<dc:date" in svg for svg in (first.classes, first.loss, first.confusion))
+
+
+def test_pictures_of_one_size_need_no_chart_of_sizes(write: Write) -> None:
+    files = {name: picture((number,)) for number, name in enumerate(members(10))}
+    findings = write(sources={"faces": files})
+    drawn = draw_figures(findings)
+    assert drawn.sizes == ""
+    assert "All are 40 pixels wide and 40 high." in html_page(findings, drawn, [])
+
+
+def test_large_pictures_are_made_small(tmp_path: Path, write: Write) -> None:
+    import io
+
+    from PIL import Image
+
+    files = members(10) | {"with_mask/big.png": picture((1, 2), (900, 600))}
+    write(sources={"faces": files})
+    with Archive(tmp_path / "data" / "images.zip") as archive:
+        (data,) = read_pictures(archive, ["faces/with_mask/with_mask/big.png"])
+    with Image.open(io.BytesIO(data)) as image:
+        assert image.size == (SIDE, round(SIDE * 2 / 3))
