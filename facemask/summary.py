@@ -1,0 +1,33 @@
+"""The last lines of a run: where everything is, and the headline figures."""
+
+import json
+from pathlib import Path
+
+from facemask.errors import FacemaskError
+from facemask.labels import CLASSES
+
+
+def summarise_run(project: Path) -> str:
+    """Say in a few lines what the last `dvc repro` in the folder `project` made.
+
+    Raises:
+        FacemaskError: there are no metrics yet, or they are broken.
+    """
+    metrics = project / "metrics" / "evaluation.json"
+    try:
+        test = json.loads(metrics.read_text(encoding="utf-8"))["test"]
+        recalls = ", ".join(f"{name} {test['class'][name]['recall']:.1%}" for name in CLASSES)
+        figures = f"accuracy {test['accuracy']:.1%} on {test['images']} test images (recall: {recalls})"
+    except FileNotFoundError as error:
+        raise FacemaskError(f"{metrics} is missing; run `dvc repro`") from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise FacemaskError(f"{metrics} is broken ({error!r}); run `dvc repro -f evaluate`") from error
+    return "\n".join(
+        [
+            f"result   {figures}",
+            "model    models/model.keras; for use elsewhere: export/",
+            "metrics  metrics/*.json (dvc metrics show), plots: dvc plots show",
+            "report   report/report.html",
+            "",
+        ]
+    )
