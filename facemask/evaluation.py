@@ -57,16 +57,29 @@ def predict_parts(
     return table[list(COLUMNS)]
 
 
-def evaluate(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, Any]:
-    """Compute the figures of each part, overall, per class, per source and per known attribute.
+def evaluate(predictions: pd.DataFrame) -> dict[str, Any]:
+    """Compute the figures of each part, for `metrics/evaluation.json`.
+
+    Args:
+        predictions: as `predict_parts` gives it.
+
+    Returns:
+        `{part: {"images", "accuracy", "balanced_accuracy", "macro_f1", "class", "confusion"}}`.
+    """
+    return {str(part): figures(rows) for part, rows in predictions.groupby("part", sort=True)}
+
+
+def evaluate_slices(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, Any]:
+    """Compute the same figures for each source and each value of each known attribute, for `metrics/slices.json`.
+
+    A file of their own, so that the hundreds of them do not bury the headline in `dvc metrics diff`.
 
     Args:
         predictions: as `predict_parts` gives it.
         manifest: for the attributes, columns `attr_<name>`; an empty value means unknown.
 
     Returns:
-        For `metrics/evaluation.json`: `{part: {"accuracy", "balanced_accuracy", "macro_f1", "images", "class",
-        "confusion", "source", "attribute"}}`.
+        `{part: {"source": {name: figures}, "attribute": {attribute: {value: figures}}}}`.
     """
     attributes = [
         column
@@ -76,14 +89,16 @@ def evaluate(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, Any
     table = predictions.merge(manifest[["id", *attributes]], on="id", how="left", validate="one_to_one")
     return {
         str(part): {
-            **headline(rows),
-            "class": per_class(rows),
-            "confusion": confusion(rows),
             "source": _slices(rows, "source"),
             "attribute": {name.removeprefix(ATTRIBUTE_PREFIX): _slices(rows, name) for name in attributes},
         }
         for part, rows in table.groupby("part", sort=True)
     }
+
+
+def figures(rows: pd.DataFrame) -> dict[str, Any]:
+    """Headline figures, those of each class, and the confusion matrix of some predictions."""
+    return {**headline(rows), "class": per_class(rows), "confusion": confusion(rows)}
 
 
 def headline(rows: pd.DataFrame) -> dict[str, float]:
@@ -104,10 +119,10 @@ def headline(rows: pd.DataFrame) -> dict[str, float]:
 
 def per_class(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
     """Precision, recall, F1 and support of each class; 0 where a precision is undefined."""
-    figures = precision_recall_fscore_support(rows["label"], rows["prediction"], labels=CLASSES, zero_division=0.0)
+    columns = precision_recall_fscore_support(rows["label"], rows["prediction"], labels=CLASSES, zero_division=0.0)
     return {
         name: {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(support)}
-        for name, precision, recall, f1, support in zip(CLASSES, *figures, strict=True)
+        for name, precision, recall, f1, support in zip(CLASSES, *columns, strict=True)
     }
 
 
@@ -117,9 +132,9 @@ def confusion(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     return {actual: dict(zip(CLASSES, map(int, row), strict=True)) for actual, row in zip(CLASSES, counts, strict=True)}
 
 
-def _slices(rows: pd.DataFrame, column: str) -> dict[str, dict[str, float]]:
+def _slices(rows: pd.DataFrame, column: str) -> dict[str, Any]:
     known = rows[rows[column] != ""]
-    return {str(value): headline(slice_) for value, slice_ in known.groupby(column, sort=True)}
+    return {str(value): figures(slice_) for value, slice_ in known.groupby(column, sort=True)}
 
 
 def precision_recall_points(rows: pd.DataFrame) -> pd.DataFrame:

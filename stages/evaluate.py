@@ -3,7 +3,14 @@
 from pathlib import Path
 
 from facemask.archives import Archive
-from facemask.evaluation import evaluate, precision_recall_points, predict_parts, roc_points, write_predictions
+from facemask.evaluation import (
+    evaluate,
+    evaluate_slices,
+    precision_recall_points,
+    predict_parts,
+    roc_points,
+    write_predictions,
+)
 from facemask.manifest import read_manifest
 from facemask.model import load_model
 from facemask.outs import write_csv, write_json
@@ -20,7 +27,9 @@ def main() -> None:
     with Archive(Path("data/images.zip")) as images:
         predictions = predict_parts(model, images, split, ("val", "test"), settings.batch_size)
     write_predictions(Path("data/predictions.csv"), predictions)
-    write_json(Path("metrics/evaluation.json"), evaluate(predictions, read_manifest(Path("data/manifest.csv"))))
+    write_json(Path("metrics/evaluation.json"), evaluate(predictions))
+    slices = evaluate_slices(predictions, read_manifest(Path("data/manifest.csv")))
+    write_json(Path("metrics/slices.json"), slices)
     test = part_of(predictions, "test")
     confusion = test[["label", "prediction"]].itertuples(index=False, name=None)
     write_csv(Path("plots/confusion.csv"), ("actual", "predicted"), confusion)

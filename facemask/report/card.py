@@ -135,6 +135,6 @@ def _limits(findings: Findings) -> tuple[str, ...]:
 
 
 def _what_is_known(findings: Findings) -> str:
-    if any(findings.evaluation["test"]["attribute"].values()):
+    if any(findings.slices["test"]["attribute"].values()):
         return "The report shows the figures for those that the sources tell of."
     return "The sources of this run do not say which pictures show these, so there are no figures for them."

@@ -44,6 +44,7 @@ class Findings:
     split: Json
     train: Json
     evaluation: Json
+    slices: Json
     export: Json
     model: Json
     manifest: pd.DataFrame
@@ -81,6 +82,7 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         split=_read_json(metrics / "split.json", "split", ("images", "groups", "label", "source", "leaks")),
         train=_read_json(metrics / "train.json", "train", ("epochs", "best_epoch", "best_val_loss", "parameters")),
         evaluation=_read_json(metrics / "evaluation.json", "evaluate", ("test", "val")),
+        slices=_read_json(metrics / "slices.json", "evaluate", ("test", "val")),
         export=_read_json(metrics / "export.json", "export", ("size_bytes", "parity", "parity_images")),
         model=_read_json(project / "export" / "labels.json", "export", ("classes", "input", "output")),
         manifest=read_manifest(data / "manifest.csv"),

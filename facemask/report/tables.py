@@ -130,7 +130,7 @@ def confusion(findings: Findings, part: str = "test") -> Table:
 
 def per_source(findings: Findings) -> Table:
     """Show the figures of the test part source by source."""
-    slices: dict[str, Json] = findings.evaluation["test"]["source"]
+    slices: dict[str, Json] = findings.slices["test"]["source"]
     rows = [(name, KINDS[findings.cards[name]["kind"]], *_figures(figures)) for name, figures in slices.items()]
     return Table((("Source", "name"), ("What", "text"), *_FIGURE_COLUMNS), rows)
 
@@ -143,7 +143,7 @@ def attribute_slices(findings: Findings) -> tuple[Table, Table]:
     """
     slices = [
         (attribute, value, figures)
-        for attribute, values in findings.evaluation["test"]["attribute"].items()
+        for attribute, values in findings.slices["test"]["attribute"].items()
         for value, figures in values.items()
     ]
     slices.sort(key=lambda item: (item[2]["accuracy"], -item[2]["images"], item[0], item[1]))

@@ -11,7 +11,14 @@ from PIL import Image
 
 from facemask import merging
 from facemask.archives import Archive, write_archive
-from facemask.evaluation import PROBABILITIES, evaluate, precision_recall_points, roc_points, write_predictions
+from facemask.evaluation import (
+    PROBABILITIES,
+    evaluate,
+    evaluate_slices,
+    precision_recall_points,
+    roc_points,
+    write_predictions,
+)
 from facemask.labels import CLASSES
 from facemask.manifest import read_manifest, write_manifest
 from facemask.outs import atomic_path, write_csv, write_json, write_text
@@ -136,7 +143,8 @@ def _evaluate(project: Path, wrong: Sequence[float]) -> None:
         predictions[column] = np.where(predictions["prediction"] == name, confidence, (1 - confidence) / 2)
     write_predictions(project / "data" / "predictions.csv", predictions)
     manifest = read_manifest(project / "data" / "manifest.csv")
-    write_json(project / "metrics" / "evaluation.json", evaluate(predictions, manifest))
+    write_json(project / "metrics" / "evaluation.json", evaluate(predictions))
+    write_json(project / "metrics" / "slices.json", evaluate_slices(predictions, manifest))
     test = part_of(predictions, "test")
     for name, curve in (("precision_recall", precision_recall_points(test)), ("roc", roc_points(test))):
         write_csv(project / "plots" / f"{name}.csv", list(curve.columns), curve.itertuples(index=False, name=None))

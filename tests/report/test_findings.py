@@ -28,6 +28,7 @@ INPUTS = {
     "metrics/split.json": "split",
     "metrics/train.json": "train",
     "metrics/evaluation.json": "evaluate",
+    "metrics/slices.json": "evaluate",
     "metrics/export.json": "export",
     "export/labels.json": "export",
     "data/manifest.csv": "merge",

@@ -227,7 +227,7 @@ def test_copies_and_contradictions_are_shown(tmp_path: Path, write: Write) -> No
 def test_attributes_are_shown_the_least_accurate_first_and_small_groups_apart(tmp_path: Path, write: Write) -> None:
     files = add_attributes(members(30), beard=["full", "none"], light=["dark", *["normal"] * 9])
     findings = write(sources={"faces": files}, wrong=(0.9, 0.8, 0.7, 0.6))
-    slices = findings.evaluation["test"]["attribute"]
+    slices = findings.slices["test"]["attribute"]
     values = [("beard", "full"), ("beard", "none"), ("light", "normal")]
     assert all(
         slices[attribute][value]["images"] >= 20 > slices["light"]["dark"]["images"] for attribute, value in values
@@ -253,7 +253,7 @@ def test_each_source_is_named_with_its_licence_and_its_own_figures(tmp_path: Pat
     assert "a Kaggle somebody/masks, version 1 CC BY 4.0 10 10 10 30" in text
     assert "b own photographs not stated 8 8 8 24" in text
     for name, kind in (("a", "Kaggle data set"), ("b", "own photographs")):
-        figures = findings.evaluation["test"]["source"][name]
+        figures = findings.slices["test"]["source"][name]
         assert f"{name} {kind} {figures['images']} {figures['accuracy']:.1%}" in text
 
 

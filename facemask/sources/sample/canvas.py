@@ -139,9 +139,9 @@ class Canvas:
         # A wide blur hides all detail, so it is drawn small: cost stays flat.
         shrink = 1 if blur < 2.5 else 2 if blur < 6 else 4
         margin = 3 * blur + 2
-        (x0, y0), (x1, y1) = everything.min(axis=0), everything.max(axis=0)
-        left, right = max(0, math.floor(x0 - margin)), min(width, math.ceil(x1 + margin))
-        top, bottom = max(0, math.floor(y0 - margin)), min(height, math.ceil(y1 + margin))
+        x, y, across, down = cv2.boundingRect(everything.astype(np.int32))
+        left, right = max(0, math.floor(x - margin)), min(width, math.ceil(x + across + margin))
+        top, bottom = max(0, math.floor(y - margin)), min(height, math.ceil(y + down + margin))
         if right - left < 1 or bottom - top < 1:
             return Stencil(np.zeros((0, 0), np.float32), 0, 0)
         # Blurring must see what lies beyond the border of the picture, or edges there would glow.
@@ -158,8 +158,7 @@ class Canvas:
             small = cv2.GaussianBlur(small, (0, 0), blur / shrink)
         if shrink > 1:
             small = cv2.resize(small, None, fx=shrink, fy=shrink, interpolation=cv2.INTER_LINEAR)
-        alpha = small[rim : rim + bottom - top, rim : rim + right - left].astype(np.float32)
-        alpha *= np.float32(1 / 255)
+        alpha = small[rim : rim + bottom - top, rim : rim + right - left] * np.float32(1 / 255)
         return Stencil(alpha, top, left)
 
     def lines(self, paths: Sequence[Array] | Array, thickness: float) -> Stencil:

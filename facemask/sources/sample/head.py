@@ -20,6 +20,8 @@ _SHIFT = (-0.15, -0.02, 0.10, 0.24, 0.42, 0.60)
 # How far the middle of the face lies before the axis of the head, from crown to chin.
 _DEPTH_Y = (-1.1, -0.6, 0.0, 0.5, 1.1)
 _DEPTH = (0.45, 0.72, 0.80, 0.85, 0.68)
+# From this angle on (radians) parts of the face may pass behind its outline.
+_TURNED = 0.12
 
 
 @dataclass(frozen=True)
@@ -107,11 +109,13 @@ class Head:
         x, y = points[..., 0], points[..., 1]
         depth = np.interp(y, _DEPTH_Y, _DEPTH) * np.sqrt(np.maximum(1 - (x / 0.87) ** 2, 0)) + lift
         placed = np.empty_like(points)
-        # What is turned away ends at the outline of the head.
-        reach = np.interp(y, *self._half_width) * (1 - 0.1 * abs(math.sin(self.yaw)))
-        shift = np.interp(y, _SHIFT_Y, _SHIFT) * math.sin(self.yaw)
         turned = x * math.cos(self.yaw) + depth * math.sin(self.yaw)
-        placed[..., 0] = np.clip(turned, shift - reach - lift, shift + reach + lift)
+        if abs(self.yaw) > _TURNED:
+            # What is turned away ends at the outline of the head.
+            reach = np.interp(y, *self._half_width) * (1 - 0.1 * abs(math.sin(self.yaw))) + lift
+            shift = np.interp(y, _SHIFT_Y, _SHIFT) * math.sin(self.yaw)
+            turned = np.minimum(np.maximum(turned, shift - reach), shift + reach)
+        placed[..., 0] = turned
         placed[..., 1] = y + (depth - 0.4) * math.sin(self.pitch)
         return self.flat(placed)
 

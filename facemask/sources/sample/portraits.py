@@ -21,8 +21,8 @@ def render(plan: Plan, seed: int) -> Array:
     rng = np.random.default_rng([seed, CLASSES.index(plan.label), plan.index, 1])
     mask_rng = np.random.default_rng([seed, CLASSES.index(plan.label), plan.index, 2])
     width = round(plan.size * rng.uniform(0.84, 1.02))
-    # Edges are smooth as painted; half as large again leaves room for thin lines.
-    zoom = min(1.5, _LARGEST / plan.size)
+    # Edges are smooth as painted; a little larger leaves room for thin lines.
+    zoom = min(1.4, _LARGEST / plan.size)
     canvas = Canvas(round(plan.size * zoom), round(width * zoom))
     _compose(canvas, plan, rng, mask_rng)
     small = cv2.resize(canvas.picture, (width, plan.size), interpolation=cv2.INTER_AREA)

@@ -1,0 +1,42 @@
+"""`dvc.yaml` names every file of the project that a stage reads, and nothing that it does not read."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from tests.imports import project_files
+
+ROOT = Path(__file__).parents[1]
+PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+
+
+def definition(stage: str) -> dict[str, Any]:
+    return PIPELINE[stage].get("do", PIPELINE[stage])
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_the_modules_that_a_stage_imports_are_its_declared_inputs(stage: str) -> None:
+    declared = {dep for dep in definition(stage)["deps"] if dep.startswith(("facemask", "stages"))}
+    read = project_files(ROOT / "stages" / f"{stage}.py", ROOT)
+    folders = {dep for dep in declared if (ROOT / dep).is_dir()}
+    expected = {name for name in read if not name.startswith(tuple(f"{folder}/" for folder in folders))}
+    assert declared - folders == expected
+    assert all(any(name.startswith(f"{folder}/") for name in read) for folder in folders)
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_every_stage_has_a_description_and_a_portable_command(stage: str) -> None:
+    assert definition(stage)["desc"]
+    assert definition(stage)["cmd"].split()[:2] == ["python", f"stages/{stage}.py"]
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_the_main_of_every_stage_fits_on_a_screen(stage: str) -> None:
+    import ast
+
+    tree = ast.parse((ROOT / "stages" / f"{stage}.py").read_text(encoding="utf-8"))
+    (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
+    assert main.end_lineno is not None
+    assert main.end_lineno - main.lineno + 1 <= 40

@@ -1,0 +1,237 @@
+"""The whole pipeline, run by the real `dvc` in a tiny real repository: drawn faces, 32 pixels, a random backbone."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).parents[1]
+STAGES = ("download@sample", "merge", "split", "backbone", "train", "evaluate", "export", "report")
+TINY: dict[str, Any] = {
+    "sources.sample.per_class": 12,
+    "split.val": 0.25,
+    "split.test": 0.25,
+    "backbone.source": "none",
+    "train.image_size": 32,
+    "train.batch_size": 8,
+    "train.head.epochs": 1,
+    "train.head.views": 1,
+    "train.fine_tuning.epochs": 1,
+    "train.fine_tuning.from_layer": "Conv_1",
+    "export.parity_images": 4,
+}
+
+pytestmark = pytest.mark.slow
+
+
+def set_params(repo: Path, changes: dict[str, Any]) -> None:
+    path = repo / "params.yaml"
+    params = yaml.safe_load(path.read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        *groups, last = key.split(".")
+        group = params
+        for name in groups:
+            group = group[name]
+        group[last] = value
+    path.write_text(yaml.safe_dump(params, sort_keys=False), encoding="utf-8", newline="\n")
+
+
+def run(repo: Path, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in `repo` as its user would: its own modules first, and the tools of this environment."""
+    environment = {
+        **os.environ,
+        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(repo),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    return subprocess.run(command, cwd=repo, env=environment, capture_output=True, text=True, check=False)
+
+
+def dvc(repo: Path, *arguments: str) -> str:
+    done = run(repo, "dvc", *arguments)
+    assert done.returncode == 0, f"{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def make_repo(folder: Path) -> Path:
+    """Clone what is in the work tree into a git repository of its own, without any out."""
+    tracked = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines()
+    for name in tracked:
+        if (ROOT / name).is_file() and name != "dvc.lock" and not name.startswith(("metrics/", "plots/", "docs/")):
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(ROOT / name, folder / name)
+    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "t"]):
+        assert run(folder, "git", *command).returncode == 0
+    set_params(folder, TINY)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A repository in which `dvc repro` has run once."""
+    repo = make_repo(tmp_path_factory.mktemp("built"))
+    dvc(repo, "repro")
+    return repo
+
+
+@pytest.fixture
+def copy_of_built(built: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(built, tmp_path / "copy", symlinks=True))
+
+
+def stages_run(output: str) -> list[str]:
+    return [line.split("'")[1] for line in output.splitlines() if line.startswith("Running stage")]
+
+
+def test_one_command_makes_model_metrics_plots_and_report(built: Path) -> None:
+    lock = yaml.safe_load((built / "dvc.lock").read_text(encoding="utf-8"))
+    assert set(lock["stages"]) == set(STAGES)
+    outs = [out["path"] for stage in lock["stages"].values() for out in stage.get("outs", [])]
+    assert all((built / out).exists() for out in outs)
+    test = json.loads((built / "metrics" / "evaluation.json").read_text(encoding="utf-8"))["test"]
+    assert 0 <= test["accuracy"] <= 1
+    assert (
+        test["images"] == json.loads((built / "metrics" / "split.json").read_text(encoding="utf-8"))["images"]["test"]
+    )
+
+
+def test_a_second_run_has_nothing_to_do(built: Path) -> None:
+    assert stages_run(dvc(built, "repro")) == []
+
+
+def test_a_run_from_nothing_gives_the_same_lock(built: Path, tmp_path: Path) -> None:
+    again = make_repo(tmp_path / "again")
+    dvc(again, "repro")
+    assert (again / "dvc.lock").read_text(encoding="utf-8") == (built / "dvc.lock").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "stage"),
+    [
+        ("sources.sample.seed", 2, "download@sample"),
+        ("merge.min_side", 20, "merge"),
+        ("split.seed", 2, "split"),
+        ("backbone.seed", 2, "backbone"),
+        ("train.dropout", 0.3, "train"),
+        ("train.augmentation.flip", 0.1, "train"),
+        ("evaluate.batch_size", 2, "evaluate"),
+        ("export.parity_images", 2, "export"),
+        ("report.wrong_images", 1, "report"),
+        ("sources.own.path", "elsewhere", None),
+        ("sources.vijaykumar1799.version", 9, None),
+    ],
+)
+def test_a_changed_setting_makes_exactly_its_own_stage_out_of_date(
+    copy_of_built: Path, key: str, value: Any, stage: str | None
+) -> None:
+    set_params(copy_of_built, {key: value})
+    changed = json.loads(dvc(copy_of_built, "status", "--json"))
+    own = [name for name, changes in changed.items() if any("params.yaml" in str(change) for change in changes)]
+    assert own == ([stage] if stage else [])
+
+
+def test_what_does_not_depend_on_a_changed_setting_is_not_run_again(copy_of_built: Path) -> None:
+    set_params(copy_of_built, {"export.parity_images": 2, "report.wrong_images": 1})
+    assert stages_run(dvc(copy_of_built, "repro")) == ["export", "report"]
+
+
+def test_a_new_split_trains_again_but_does_not_draw_or_merge_again(copy_of_built: Path) -> None:
+    set_params(copy_of_built, {"split.seed": 2})
+    assert stages_run(dvc(copy_of_built, "repro")) == ["split", "train", "evaluate", "export", "report"]
+
+
+def test_a_wrong_setting_stops_the_run_before_any_work(copy_of_built: Path) -> None:
+    set_params(copy_of_built, {"sources.sample.seed": 3, "train.dropout": 2})
+    done = run(copy_of_built, "dvc", "repro")
+    assert done.returncode != 0
+    assert "train.dropout: Input should be less than 1, not 2" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_plots_of_the_run_can_be_shown(built: Path) -> None:
+    dvc(built, "plots", "show", "--out", "shown")
+    page = (built / "shown" / "index.html").read_text(encoding="utf-8")
+    for title in ("Loss", "Accuracy", "Confusion", "Precision and recall", "ROC"):
+        assert title in page
+
+
+def test_metrics_can_be_shown_and_the_model_is_registered(built: Path) -> None:
+    shown = json.loads(dvc(built, "metrics", "show", "--json"))
+    assert "metrics/evaluation.json" in shown[""]["data"]
+    assert yaml.safe_load((built / "dvc.yaml").read_text(encoding="utf-8"))["artifacts"]["facemask"]["type"] == "model"
+
+
+def test_the_summary_says_where_everything_is(built: Path) -> None:
+    done = run(built, sys.executable, "-m", "facemask", "summary")
+    assert done.returncode == 0, done.stderr
+    for place in ("models/model.keras", "metrics/", "report/report.html"):
+        assert place in done.stdout
+
+
+def test_own_photographs_need_an_entry_and_new_ones_are_noticed(
+    copy_of_built: Path, own_photographs: Callable[[Path, int], None]
+) -> None:
+    own_photographs(copy_of_built / "data" / "own", 8)
+    set_params(copy_of_built, {"data.sources": ["own"]})
+    ran = stages_run(dvc(copy_of_built, "repro"))
+    assert ran == ["download@own", "merge", "split", "train", "evaluate", "export", "report"]
+    assert json.loads((copy_of_built / "metrics" / "data.json").read_text(encoding="utf-8"))["images"] == 24
+    own_photographs(copy_of_built / "data" / "own", 9)
+    assert stages_run(dvc(copy_of_built, "repro"))[:3] == ["download@own", "merge", "split"]
+
+
+@pytest.mark.parametrize("stage", STAGES)
+def test_a_stage_opens_no_file_that_it_does_not_declare(copy_of_built: Path, tmp_path: Path, stage: str) -> None:
+    name, _, item = stage.partition("@")
+    log = tmp_path / "opened.txt"
+    recorder = str(ROOT / "tests" / "record_reads.py")
+    done = run(copy_of_built, "python", recorder, str(log), f"stages/{name}.py", *([item] if item else []))
+    assert done.returncode == 0, done.stderr
+    lock = yaml.safe_load((copy_of_built / "dvc.lock").read_text(encoding="utf-8"))["stages"][stage]
+    declared = {"params.yaml", *(entry["path"] for kind in ("deps", "outs") for entry in lock.get(kind, []))}
+    opened = {file for file in log.read_text(encoding="utf-8").splitlines() if "__pycache__" not in file}
+    undeclared = {
+        file for file in opened if file not in declared and not any(file.startswith(f"{path}/") for path in declared)
+    }
+    # Outs are written to hidden folders beside their place first.
+    assert {file for file in undeclared if "/." not in f"/{file}"} == set()
+    assert f"stages/{name}.py" in opened
+
+
+@pytest.fixture
+def own_photographs() -> Callable[[Path, int], None]:
+    import numpy as np
+    from PIL import Image
+
+    from facemask.labels import CLASSES
+
+    def write(folder: Path, per_class: int) -> None:
+        for index, label in enumerate(CLASSES):
+            (folder / label).mkdir(parents=True, exist_ok=True)
+            for number in range(per_class):
+                pixels = np.random.default_rng([index, number]).integers(0, 256, (40, 40, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / label / f"{number}.png")
+
+    return write
+
+
+def test_a_source_that_is_no_longer_used_leaves_nothing_behind(copy_of_built: Path) -> None:
+    (copy_of_built / "data" / "raw" / "old.zip").write_bytes(b"from another choice of sources")
+    dvc(copy_of_built, "repro")
+    assert sorted(file.name for file in (copy_of_built / "data" / "raw").iterdir()) == ["sample.json", "sample.zip"]
+
+
+def test_the_lock_of_a_clone_without_data_is_seen_to_be_current(built: Path, tmp_path: Path) -> None:
+    run(built, "git", "add", "-A")
+    run(built, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "results")
+    assert run(tmp_path, "git", "clone", "-q", str(built), "clone").returncode == 0
+    assert stages_run(dvc(tmp_path / "clone", "repro", "--dry", "--allow-missing")) == []
+    set_params(tmp_path / "clone", {"train.dropout": 0.4})
+    assert stages_run(dvc(tmp_path / "clone", "repro", "--dry", "--allow-missing")) == ["train"]
