@@ -2,21 +2,23 @@
 # make test   make the environment if need be, lint, check types, run all tests
 
 PYTHON ?= python3
-export PATH := $(CURDIR)/.venv/bin:$(PATH)
+BIN := $(CURDIR)/.venv/bin
+# For the commands that DVC and the tests start themselves.
+export PATH := $(BIN):$(PATH)
 .PHONY: run test
 .DEFAULT_GOAL := run
 
 run: .venv/installed
-	@dvc repro
-	@facemask summary
+	@$(BIN)/dvc repro
+	@$(BIN)/facemask summary
 
 test: .venv/installed
-	ruff check .
-	ruff format --check .
-	mypy
-	pytest -m "slow or not slow"
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/pytest -m "slow or not slow" -n 2 --dist loadfile
 
 .venv/installed: pyproject.toml constraints.txt
-	$(PYTHON) -m venv .venv
-	pip install --quiet --constraint constraints.txt --editable '.[dev]'
+	$(PYTHON) -m venv --clear .venv
+	$(BIN)/pip install --quiet --constraint constraints.txt --editable '.[dev]'
 	@touch $@

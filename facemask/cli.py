@@ -34,7 +34,7 @@ class Format(StrEnum):
 
 @app.command()
 def predict(
-    images: Annotated[list[Path], typer.Argument(help="Pictures of one face each, cut out with some margin.")],
+    images: Annotated[list[str], typer.Argument(help="Pictures of one face each, cut out with some margin.")],
     model: Annotated[Path, typer.Option(help="Folder with an exported model.")] = Path("export"),
     output: Annotated[Format, typer.Option("--format", help="How to print the answers.")] = Format.TABLE,
 ) -> None:
@@ -44,7 +44,7 @@ def predict(
     """
     from facemask.predict import Classifier
 
-    predictions = Classifier(model).predict([str(image) for image in images])
+    predictions = Classifier(model).predict(images)
     print(_FORMATTERS[output](predictions), end="")
     unusable = sum(bool(prediction.problem) for prediction in predictions)
     if unusable:

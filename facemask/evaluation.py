@@ -18,17 +18,16 @@ from sklearn.metrics import (
 
 from facemask.archives import Archive
 from facemask.batches import plain_batches
-from facemask.errors import FacemaskError
 from facemask.labels import CLASSES
 from facemask.manifest import ATTRIBUTE_PREFIX
 from facemask.outs import write_csv
 from facemask.progress import track
+from facemask.tables import read_table
 
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 COLUMNS = ("id", "part", "source", "label", "prediction", *PROBABILITIES)
 
 CURVE_POINTS = 201
-MOST_VALUES = 30  # an attribute of more values names images, such as a path, and is nothing to slice by
 
 
 def predict_parts(
@@ -81,11 +80,8 @@ def evaluate_slices(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[s
     Returns:
         `{part: {"source": {name: figures}, "attribute": {attribute: {value: figures}}}}`.
     """
-    attributes = [
-        column
-        for column in manifest.columns
-        if column.startswith(ATTRIBUTE_PREFIX) and manifest[column].nunique() <= MOST_VALUES
-    ]
+    attributes = [column for column in manifest.columns if column.startswith(ATTRIBUTE_PREFIX)]
+    attributes = [column for column in attributes if not _names_images(manifest[column])]
     table = predictions.merge(manifest[["id", *attributes]], on="id", how="left", validate="one_to_one")
     return {
         str(part): {
@@ -137,6 +133,12 @@ def _slices(rows: pd.DataFrame, column: str) -> dict[str, Any]:
     return {str(value): figures(slice_) for value, slice_ in known.groupby(column, sort=True)}
 
 
+def _names_images(attribute: pd.Series) -> bool:
+    """Tell whether an attribute, such as a path, has hardly a value twice: then it is nothing to slice by."""
+    known = attribute[attribute != ""]
+    return bool(known.nunique() > len(known) / 2)
+
+
 def precision_recall_points(rows: pd.DataFrame) -> pd.DataFrame:
     """Give the precision of each class against the others, at `CURVE_POINTS` even steps of recall.
 
@@ -148,7 +150,7 @@ def precision_recall_points(rows: pd.DataFrame) -> pd.DataFrame:
     curves = {}
     for name, truth, score in _one_against_rest(rows):
         precision, recall, _ = precision_recall_curve(truth, score)
-        curves[name] = [float(precision[recall >= level].max()) for level in grid]
+        curves[name] = [float(precision[recall >= level - 1e-9].max()) for level in grid]
     return pd.DataFrame({"recall": grid, **curves})
 
 
@@ -183,16 +185,9 @@ def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
 
 
 def read_predictions(path: Path) -> pd.DataFrame:
-    """Read `data/predictions.csv`.
+    """Read `data/predictions.csv`; the probabilities are float64, all else is text.
 
     Raises:
-        FacemaskError: the file is missing or has other columns.
+        FacemaskError: the file is missing or is not what the stage writes.
     """
-    try:
-        text = dict.fromkeys(("id", "part", "source", "label", "prediction"), str)
-        table = pd.read_csv(path, keep_default_na=False, dtype=text)
-    except FileNotFoundError as error:
-        raise FacemaskError(f"{path} is missing; run `dvc repro evaluate`") from error
-    if tuple(table.columns) != COLUMNS:
-        raise FacemaskError(f"{path} does not have the columns {', '.join(COLUMNS)}; run `dvc repro -f evaluate`")
-    return table
+    return read_table(path, COLUMNS, "evaluate", numbers=PROBABILITIES)

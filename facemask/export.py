@@ -4,7 +4,7 @@ All formats take uint8 RGB (batch, side, side, 3) as `image` and give float32 `p
 """
 
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,6 +53,12 @@ def describe(model: Any) -> dict[str, Any]:
         "input": {"name": "image", "dtype": "uint8", "colours": "RGB", "height_width": list(model.input_shape[1:3])},
         "output": {"name": "probabilities", "dtype": "float32"},
     }
+
+
+def evenly_chosen(names: Sequence[str], count: int) -> list[str]:
+    """Choose at most `count` names at even steps: names are sorted by class, and every class is to be checked."""
+    steps = np.linspace(0, len(names) - 1, min(count, len(names))).round().astype(int)
+    return [names[step] for step in steps]
 
 
 def check_parity(model: Any, folder: Path, images: Pixels, tolerance: float) -> dict[str, float]:

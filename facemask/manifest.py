@@ -63,4 +63,4 @@ def _attributes(table: pd.DataFrame) -> list[str]:
 
 
 def _unreadable(path: Path, problem: str) -> FacemaskError:
-    return FacemaskError(f"{path} can't be used: {problem}; run `dvc repro -f merge`")
+    return FacemaskError(f"{path} can't be used: {problem}; run `dvc repro merge`")

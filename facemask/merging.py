@@ -86,12 +86,31 @@ class _Finding:
 
 
 def remove_unused(raw: Path, names: Sequence[str]) -> None:
-    """Delete from `raw` what sources that are not among `names`, and downloads that were killed, left there."""
-    for path in sorted(raw.glob("*")):
-        if path.is_dir() and path.name.startswith("."):  # a draft of `facemask.outs.atomic_path`
-            shutil.rmtree(path)
-        elif path.suffix in (".zip", ".json") and path.stem not in names:
-            path.unlink()
+    """Delete from `raw` what sources that are not among `names`, and downloads that were killed, left there.
+
+    Raises:
+        FacemaskError: something lies there that no stage made; nothing is deleted then.
+    """
+    drafts = [path for path in raw.glob(".*") if path.is_dir()]  # of `facemask.outs.atomic_path`
+    others = sorted({path.stem for path in raw.glob("*") if not path.name.startswith(".")} - set(names))
+    strange = [name for name in others if not _is_made_by_download(raw, name)]
+    if strange:
+        raise FacemaskError(
+            f"{raw} holds {', '.join(strange)}, which the stage download did not make: move it elsewhere; your own "
+            "photographs belong into data/own, in a folder per class"
+        )
+    for name in others:
+        (raw / f"{name}.zip").unlink(missing_ok=True)
+        (raw / f"{name}.json").unlink()
+    for draft in drafts:
+        shutil.rmtree(draft)
+
+
+def _is_made_by_download(raw: Path, name: str) -> bool:
+    try:
+        return {"kind", "folders", "origin"} <= set(json.loads((raw / f"{name}.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        return False
 
 
 def merge(names: Sequence[str], raw: Path, images: Path, settings: MergeParams) -> Merged:
@@ -206,7 +225,7 @@ def _folder_map(path: Path, name: str) -> dict[tuple[str, ...], str]:
             raise ValueError("folders")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise FacemaskError(
-            f"{path} does not say which folder is which class; run `dvc repro -f download@{name}`"
+            f"{path} does not say which folder is which class; run `dvc repro download@{name}`"
         ) from error
     return known
 

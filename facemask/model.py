@@ -100,11 +100,13 @@ def load_model(path: Path) -> Any:
         FacemaskError: the file is missing or no such model.
     """
     if not path.is_file():
-        raise FacemaskError(f"{path} is missing; run `dvc repro train` or fetch it with `dvc pull {path}`")
+        raise FacemaskError(
+            f"{path} is missing; run `dvc repro train`, or `dvc pull {path}` where there is a DVC remote"
+        )
     try:
         return keras.models.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise FacemaskError(f"{path} is no model that Keras can load ({error}); run `dvc repro -f train`") from error
+        raise FacemaskError(f"{path} is no model that Keras can load ({error}); run `dvc repro train`") from error
 
 
 def _json(content: Any) -> bytes:

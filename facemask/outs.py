@@ -1,13 +1,17 @@
 """Writing outs: atomically, and with the same bytes for the same content."""
 
 import csv
+import glob
 import json
 import shutil
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+_FORSAKEN_AFTER = 24 * 60 * 60.0  # seconds
 
 
 @contextmanager
@@ -15,18 +19,26 @@ def atomic_path(path: Path) -> Iterator[Path]:
     """Give a temporary path beside `path`; on success it replaces `path`, on failure or interruption nothing stays.
 
     The body may make a file or a folder at the given path. A process killed outright leaves at most a hidden
-    temporary folder behind, never a half-written `path`.
+    temporary folder behind, never a half-written `path`; a later run removes it when it is a day old.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_forsaken(path)
     workspace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:
         draft = workspace / path.name
         yield draft
         if path.is_dir() and not path.is_symlink():
-            shutil.rmtree(path)
+            path.rename(workspace / "replaced")  # a folder can't be replaced by another in one step
         draft.replace(path)
     finally:
         shutil.rmtree(workspace, ignore_errors=True)
+
+
+def _remove_forsaken(path: Path) -> None:
+    """Remove what killed processes left of drafts of `path`; a younger one may be another process at work."""
+    for folder in path.parent.glob(f".{glob.escape(path.name)}.*"):
+        if folder.is_dir() and time.time() - folder.stat().st_mtime > _FORSAKEN_AFTER:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -12,6 +12,12 @@ from facemask.labels import CLASSES
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+_NAME_FORM = "a source's name consists of small letters, digits, - and _, at most 64, such as my-photos"
+_FORMS = {
+    "handle": "a handle is what follows kaggle.com/datasets/ in the address of the set, owner/name",
+    "content": "a content hash consists of 64 hexadecimal digits",
+}
+
 SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 FolderMap = dict[str, str]
 
@@ -225,7 +231,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate(_scientific_floats(content))
     except ValidationError as error:
-        lines = [f"{_key(problem['loc'])}: {problem['msg']}{_given(problem)}" for problem in error.errors()]
+        lines = [f"{_key(problem['loc'])}: {_said(problem)}" for problem in error.errors()]
         raise FacemaskError(f"{path} has settings that can't be used:\n  " + "\n  ".join(lines)) from error
 
 
@@ -246,6 +252,22 @@ def _key(location: tuple[int | str, ...]) -> str:
     if len(parts) > 2 and parts[0] == "sources" and parts[2] in ("kaggle", "folder", "sample"):
         del parts[2]
     return ".".join(parts) or "the file as a whole"
+
+
+def _said(problem: Any) -> str:
+    """Put one of pydantic's findings into words for the person who wrote the file."""
+    given = problem["input"]
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return "`kind` must say what the source is: kaggle, folder or sample"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{_FORMS.get(str(problem['loc'][-1]), _NAME_FORM)}, not {given!r}"
+    if problem["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        return "settings are expected below this key"
+    if problem["type"] == "string_type" and isinstance(given, bool | int | float):
+        return f"text is expected, not {given!r}; put it in quotes"
+    return str(problem["msg"]) + _given(problem)
 
 
 def _given(problem: Any) -> str:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from facemask.errors import FacemaskError
 from facemask.images import UnusableImage, decode, resize
 from facemask.labels import CLASSES
+from facemask.progress import track
 from facemask.quiet import quiet_stderr
 
 
@@ -50,8 +51,8 @@ class Classifier:
                 self._interpreter.allocate_tensors()
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FacemaskError(
-                f"no usable model in {folder}: {error}; run `dvc repro`, fetch it with `dvc pull export`, or name "
-                "another folder with --model"
+                f"no usable model in {folder}: {error}; run `dvc repro` (or `dvc pull export` where there is a "
+                "DVC remote), or name another folder with --model"
             ) from error
         if classes != CLASSES:
             raise FacemaskError(f"the model in {folder} tells {', '.join(classes)} apart, not {', '.join(CLASSES)}")
@@ -77,7 +78,7 @@ class Classifier:
 
     def predict(self, files: Sequence[str]) -> list[Prediction]:
         """Classify files, one face crop each; a file that can't be used gets a `problem` and stops nothing."""
-        return [self._predict_file(file) for file in files]
+        return [self._predict_file(file) for file in track(files, len(files), "predict")]
 
     def _predict_file(self, file: str) -> Prediction:
         try:

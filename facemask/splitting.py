@@ -11,6 +11,7 @@ from facemask.errors import FacemaskError
 from facemask.labels import CLASSES
 from facemask.outs import write_csv
 from facemask.params import SplitParams
+from facemask.tables import read_table
 
 PARTS = ("train", "val", "test")
 DROPPED = "dropped"
@@ -111,15 +112,9 @@ def read_split(path: Path) -> pd.DataFrame:
     """Read `data/split.csv`; every column is text.
 
     Raises:
-        FacemaskError: the file is missing or has other columns.
+        FacemaskError: the file is missing or is not what the stage writes.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False)
-    except FileNotFoundError as error:
-        raise FacemaskError(f"{path} is missing; run `dvc repro split`") from error
-    if tuple(table.columns) != COLUMNS:
-        raise FacemaskError(f"{path} does not have the columns {', '.join(COLUMNS)}; run `dvc repro -f split`")
-    return table
+    return read_table(path, COLUMNS, "split")
 
 
 def part_of(table: pd.DataFrame, part: str) -> pd.DataFrame:

@@ -1,10 +1,13 @@
 """How every stage is called, and how it ends when something is wrong: one line on stderr, no traceback."""
 
+import errno
 import inspect
 import sys
 from collections.abc import Callable
 
 from facemask.errors import FacemaskError
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 
 
 def run(main: Callable[..., None]) -> None:
@@ -23,6 +26,13 @@ def run(main: Callable[..., None]) -> None:
         main(*sys.argv[1:])
     except FacemaskError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        place = error.filename or "the disk"
+        advice = "make room or allow it, then run again"
+        print(f"error: {place} can't be written ({error.strerror}): {advice}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from facemask.errors import FacemaskError
 from facemask.labels import CLASSES
@@ -21,13 +22,23 @@ def summarise_run(project: Path) -> str:
     except FileNotFoundError as error:
         raise FacemaskError(f"{metrics} is missing; run `dvc repro`") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise FacemaskError(f"{metrics} is broken ({error!r}); run `dvc repro -f evaluate`") from error
+        raise FacemaskError(f"{metrics} is broken ({error!r}); run `dvc repro evaluate`") from error
+    drawn = any(_kind(card) == "sample" for card in (project / "data" / "raw").glob("*.json"))
+    warning = ["note     figures from drawn faces say nothing about real ones"] if drawn else []
     return "\n".join(
         [
             f"result   {figures}",
+            *warning,
             "model    models/model.keras; for use elsewhere: export/",
             "metrics  metrics/*.json (dvc metrics show), plots: dvc plots show",
             "report   report/report.html",
             "",
         ]
     )
+
+
+def _kind(card: Path) -> Any:
+    try:
+        return json.loads(card.read_text(encoding="utf-8"))["kind"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise FacemaskError(f"{card} is broken ({error!r}); run `dvc repro download@{card.stem}`") from error

@@ -83,7 +83,8 @@ def _train_head(
         features.append(np.asarray(extractor.predict_on_batch(pixels)))
         targets.append(labels)
     plain = plain_batches(archive, list(validation["id"]), settings.image_size, settings.batch_size)
-    val_features = np.concatenate([np.asarray(extractor.predict_on_batch(pixels)) for pixels in plain])
+    seen = track(plain, -(-len(validation) // settings.batch_size), "features of val", "batches")
+    val_features = np.concatenate([np.asarray(extractor.predict_on_batch(pixels)) for pixels in seen])
     top = model.layers[model.layers.index(model.get_layer(FEATURES_LAYER)) + 1 :]
     head = keras.Sequential([keras.Input(val_features.shape[1:]), *top])
     head.compile(
@@ -163,7 +164,7 @@ class TrainingBatches(keras.utils.PyDataset):
     """Shuffled, augmented batches; what stands in which batch depends on the seed and the epoch alone.
 
     Attributes:
-        epoch: rank of the pass that is under way; every pass has an order and views of its own.
+        epoch: goes into the seed of a pass, so that each has an order and views of its own; Keras moves it on.
     """
 
     def __init__(

@@ -1,4 +1,4 @@
-"""Evaluate the model on validation and test: the only look at the test part."""
+"""Evaluate the model on validation and test: all figures from the test part come from here."""
 
 from pathlib import Path
 

@@ -6,7 +6,7 @@ import numpy as np
 
 from facemask.archives import Archive
 from facemask.batches import plain_batches
-from facemask.export import check_parity, describe, export_model, sizes
+from facemask.export import check_parity, describe, evenly_chosen, export_model, sizes
 from facemask.model import load_model
 from facemask.outs import atomic_path, write_json
 from facemask.params import load_params
@@ -19,9 +19,10 @@ def main() -> None:
     settings = load_params().export
     keras_file = Path("models/model.keras")
     model = load_model(keras_file)
-    names = part_of(read_split(Path("data/split.csv")), "test")["id"].iloc[: settings.parity_images]
+    test = part_of(read_split(Path("data/split.csv")), "test")
+    names = evenly_chosen(list(test["id"]), settings.parity_images)
     with Archive(Path("data/images.zip")) as archive:
-        images = np.concatenate(list(plain_batches(archive, list(names), model.input_shape[1], len(names))))
+        images = np.concatenate(list(plain_batches(archive, names, model.input_shape[1], len(names))))
     with atomic_path(Path("export")) as folder:
         folder.mkdir()
         export_model(model, keras_file, folder)

@@ -17,7 +17,7 @@ def main(log: str, script: str) -> None:
             mode, flags = arguments[1], arguments[2]
             writes = flags & (os.O_WRONLY | os.O_RDWR) if mode is None else any(letter in mode for letter in "wax+")
             path = Path(os.path.abspath(os.fsdecode(arguments[0])))  # noqa: PTH100 - links are not followed
-            if not writes and path.is_relative_to(root):
+            if not writes and path.is_relative_to(root) and path.is_file():
                 opened.add(path.relative_to(root).as_posix())
 
     sys.addaudithook(hook)

@@ -137,5 +137,5 @@ def test_weights_fit_any_input_size(tmp_path: Path) -> None:
 def test_a_file_that_holds_no_weights_says_what_to_run(tmp_path: Path) -> None:
     path = tmp_path / "backbone.weights.h5"
     path.write_bytes(b"no weights")
-    with pytest.raises(FacemaskError, match="run `dvc repro -f backbone`"):
+    with pytest.raises(FacemaskError, match="run `dvc repro backbone`"):
         load_backbone(build_backbone(keras.Input((32, 32, 3))), path)

@@ -1,11 +1,17 @@
-"""`dvc.yaml` names every file of the project that a stage reads, and nothing that it does not read."""
+"""`dvc.yaml` names every module and every setting that a stage reads, and no other.
 
+What stages open while they run is compared in test_pipeline.py.
+"""
+
+import ast
+import re
 from pathlib import Path
 from typing import Any
 
 import pytest
 import yaml
 
+from facemask.params import TrainParams
 from tests.imports import project_files
 
 ROOT = Path(__file__).parents[1]
@@ -26,6 +32,27 @@ def test_the_modules_that_a_stage_imports_are_its_declared_inputs(stage: str) ->
     assert all(any(name.startswith(f"{folder}/") for name in read) for folder in folders)
 
 
+def test_every_setting_of_a_group_that_a_stage_reads_is_declared() -> None:
+    declared = {stage: set(definition(stage)["params"]) for stage in PIPELINE}
+    assert declared == {
+        "download": {"sources.${item}"},
+        "merge": {"data.sources", "merge"},
+        "split": {"split"},
+        "backbone": {"backbone"},
+        "train": {f"train.{name}" for name in TrainParams.model_fields},
+        "evaluate": {"evaluate"},
+        "export": {"export"},
+        "report": {"data.sources", "report"},
+    }
+
+
+@pytest.mark.parametrize("stage", PIPELINE)
+def test_a_stage_reads_no_group_that_it_does_not_declare(stage: str) -> None:
+    script = (ROOT / "stages" / f"{stage}.py").read_text(encoding="utf-8")
+    read = set(re.findall(r"(?:\bparams|load_params\(\))\.(?!yaml)(\w+)", script))
+    assert read == {name.split(".")[0] for name in definition(stage)["params"]}
+
+
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_every_stage_has_a_description_and_a_portable_command(stage: str) -> None:
     assert definition(stage)["desc"]
@@ -34,8 +61,6 @@ def test_every_stage_has_a_description_and_a_portable_command(stage: str) -> Non
 
 @pytest.mark.parametrize("stage", PIPELINE)
 def test_the_main_of_every_stage_fits_on_a_screen(stage: str) -> None:
-    import ast
-
     tree = ast.parse((ROOT / "stages" / f"{stage}.py").read_text(encoding="utf-8"))
     (main,) = [node for node in tree.body if isinstance(node, ast.FunctionDef) and node.name == "main"]
     assert main.end_lineno is not None

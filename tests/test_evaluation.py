@@ -112,6 +112,16 @@ def test_curves_of_a_perfect_model_touch_the_corner() -> None:
     assert (roc[list(CLASSES)] == 1.0).all(axis=None)
 
 
+def test_no_step_of_recall_is_skipped_by_rounding() -> None:
+    # Of ten true images the seven surest come first: precision is 1 up to a recall of 7 in 10, and lower beyond.
+    sure, other, unsure = [(WITH, WITH)] * 7, [(WITHOUT, WITHOUT)] * 5, [(WITH, WITHOUT)] * 3
+    table = predictions([*sure, *other, *unsure, (INCORRECT, INCORRECT)])
+    curve = precision_recall_points(table)
+    at_seven_tenths = curve.loc[(curve["recall"] - 0.7).abs().idxmin(), WITH]
+    assert at_seven_tenths == 1.0
+    assert curve[WITH].iloc[-1] < 1.0
+
+
 def test_precision_falls_to_the_share_of_the_class_where_scores_say_nothing() -> None:
     table = predictions([(name, WITH) for name in CLASSES] * 10)
     last = precision_recall_points(table).iloc[-1]
@@ -130,5 +140,5 @@ def test_missing_or_foreign_predictions_say_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(FacemaskError, match="run `dvc repro evaluate`"):
         read_predictions(tmp_path / "p.csv")
     (tmp_path / "p.csv").write_text("a,b\n1,2\n", encoding="utf-8")
-    with pytest.raises(FacemaskError, match="run `dvc repro -f evaluate`"):
+    with pytest.raises(FacemaskError, match="run `dvc repro evaluate`"):
         read_predictions(tmp_path / "p.csv")

@@ -11,7 +11,7 @@ import onnxruntime
 import pytest
 
 from facemask.errors import FacemaskError
-from facemask.export import check_parity, sizes
+from facemask.export import check_parity, evenly_chosen, sizes
 
 
 @pytest.fixture
@@ -38,6 +38,14 @@ def test_an_export_of_another_model_stops_the_stage(small_export: Path, images: 
     other.get_layer("logits").bias.assign([3.0, 0.0, 0.0])
     with pytest.raises(FacemaskError, match=r"the \w+ export gives other probabilities than Keras"):
         check_parity(other, small_export, images, tolerance=1e-3)
+
+
+@pytest.mark.parametrize(("images", "count"), [(90, 64), (90, 3), (5, 64), (3, 3), (1, 64)])
+def test_images_of_every_class_are_compared(images: int, count: int) -> None:
+    names = [f"s/{label}/{number}" for label in "abc" for number in range(images)]
+    chosen = evenly_chosen(names, count)
+    assert len(chosen) == len(set(chosen)) == min(count, len(names))
+    assert {name.split("/")[1] for name in chosen} == set("abc")
 
 
 def test_onnx_has_plain_names_for_what_goes_in_and_out(small_export: Path) -> None:

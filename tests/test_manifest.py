@@ -67,11 +67,11 @@ def test_a_manifest_that_was_edited_is_refused_with_the_reason(
     write_manifest(tmp_path / "manifest.csv", manifest(**changes))
     with pytest.raises(FacemaskError, match=problem) as error:
         read_manifest(tmp_path / "manifest.csv")
-    assert "run `dvc repro -f merge`" in str(error.value)
+    assert "run `dvc repro merge`" in str(error.value)
 
 
 @pytest.mark.parametrize("content", [b"", b"id,label\n1,with_mask\n", b"\xff\xfe\x00", b'id,"\n'])
 def test_a_file_that_is_no_manifest_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "manifest.csv").write_bytes(content)
-    with pytest.raises(FacemaskError, match="dvc repro -f merge"):
+    with pytest.raises(FacemaskError, match="dvc repro merge"):
         read_manifest(tmp_path / "manifest.csv")

@@ -259,6 +259,15 @@ def test_archives_no_longer_used_and_drafts_of_killed_downloads_are_removed_and_
     assert sorted(path.name for path in raw.iterdir()) == [".gitignore", "two.json", "two.zip"]
 
 
+def test_what_a_person_put_among_the_archives_is_named_and_not_deleted(raw: Path) -> None:
+    add_source(raw, "one", one_of_each())
+    (raw / "my photos.zip").write_bytes(b"a treasure")
+    (raw / "notes.json").write_text("{}", encoding="utf-8")
+    with pytest.raises(FacemaskError, match="holds my photos, notes, which the stage download did not make"):
+        remove_unused(raw, ["two"])
+    assert sorted(path.name for path in raw.iterdir()) == ["my photos.zip", "notes.json", "one.json", "one.zip"]
+
+
 def test_the_summary_counts_what_there_is(raw: Path) -> None:
     files = one_of_each() | {
         "with_mask/2.png": photo(1),

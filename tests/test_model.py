@@ -89,7 +89,7 @@ def test_a_layer_that_does_not_exist_is_told_with_the_name_of_the_setting(small_
 @pytest.mark.parametrize("content", [b"", b"no zip at all"])
 def test_a_broken_model_file_says_what_to_run(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "m.keras").write_bytes(content)
-    with pytest.raises(FacemaskError, match="run `dvc repro -f train`"):
+    with pytest.raises(FacemaskError, match="run `dvc repro train`"):
         load_model(tmp_path / "m.keras")
 
 

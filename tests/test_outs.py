@@ -4,6 +4,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,33 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
         draft.mkdir()
         (draft / "new").touch()
     assert [file.name for file in target.iterdir()] == ["new"]
+
+
+def test_a_folder_stays_whole_when_the_process_that_replaces_it_is_killed(tmp_path: Path) -> None:
+    script = (
+        "import sys, time; from pathlib import Path; from facemask.outs import atomic_path\n"
+        "with atomic_path(Path(sys.argv[1])) as draft:\n"
+        "    draft.mkdir(); (draft / 'new').touch(); print('writing', flush=True); time.sleep(60)\n"
+    )
+    target = tmp_path / "export"
+    target.mkdir()
+    (target / "old").touch()
+    with subprocess.Popen([sys.executable, "-c", script, target], stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "writing\n"
+        os.kill(process.pid, signal.SIGKILL)
+    assert [file.name for file in target.iterdir()] == ["old"]
+
+
+def test_what_a_killed_process_left_is_removed_a_day_later(tmp_path: Path) -> None:
+    forsaken, at_work = tmp_path / ".out.txt.aaaa", tmp_path / ".out.txt.bbbb"
+    for folder in (forsaken, at_work):
+        folder.mkdir()
+    yesterday = time.time() - 25 * 60 * 60
+    os.utime(forsaken, (yesterday, yesterday))
+    with atomic_path(tmp_path / "out.txt") as draft:
+        draft.touch()
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".out.txt.bbbb", "out.txt"]
 
 
 def test_a_process_that_is_killed_while_writing_leaves_no_half_written_out(tmp_path: Path) -> None:

@@ -125,9 +125,9 @@ def _read_json(path: Path, stage: str, keys: Sequence[str]) -> Json:
     try:
         content = json.loads(_read_bytes(path, stage))
     except ValueError as error:
-        raise FacemaskError(f"{path} is not valid JSON ({error}); run `dvc repro -f {stage}`") from error
+        raise FacemaskError(f"{path} is not valid JSON ({error}); run `dvc repro {stage}`") from error
     if missing := [key for key in keys if not isinstance(content, dict) or key not in content]:
-        raise FacemaskError(f"{path} does not have {', '.join(missing)}; run `dvc repro -f {stage}`")
+        raise FacemaskError(f"{path} does not have {', '.join(missing)}; run `dvc repro {stage}`")
     return content
 
 
@@ -140,4 +140,4 @@ def _read_csv(path: Path, stage: str, columns: dict[str, str]) -> pd.DataFrame:
     except FileNotFoundError as error:
         raise FacemaskError(f"{path} is missing; run `dvc repro {stage}`") from error
     except ValueError as error:
-        raise FacemaskError(f"{path} can't be used ({error}); run `dvc repro -f {stage}`") from error
+        raise FacemaskError(f"{path} can't be used ({error}); run `dvc repro {stage}`") from error

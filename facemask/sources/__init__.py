@@ -6,6 +6,7 @@ from typing import Any
 from facemask.archives import write_archive
 from facemask.labels import CLASSES
 from facemask.params import FolderSource, KaggleSource, Source
+from facemask.progress import track
 from facemask.sources import folder, kaggle
 
 
@@ -20,9 +21,11 @@ def fetch(source: Source, archive: Path) -> None:
     elif isinstance(source, FolderSource):
         folder.fetch(source, archive)
     else:
-        from facemask.sources.sample import draw_sample  # slow to import, and not needed for photographs
+        from facemask.sources.sample import attribute_rows, draw_sample  # slow to import, not needed for photographs
 
-        write_archive(archive, sorted(draw_sample(source.per_class, source.seed)))
+        files = len(attribute_rows(source.per_class, source.seed)) + 1
+        drawn = track(draw_sample(source.per_class, source.seed), total=files, desc="drawing", unit="files")
+        write_archive(archive, sorted(drawn))
 
 
 def card(source: Source) -> dict[str, Any]:

@@ -26,7 +26,7 @@ def fetch(source: FolderSource, archive: Path) -> None:
     root = Path(source.path).expanduser()
     try:
         files = _files(source, root)
-        others = _count_of_others(source, root)
+        others = _count_of_others(root, set(files.values()))
     except OSError as error:
         raise _unreadable(error) from error
     if others:
@@ -107,12 +107,11 @@ def _unreadable(error: OSError) -> FacemaskError:
     return FacemaskError(f"{error.filename} can't be read: {error.strerror}; allow it or take it away")
 
 
-def _count_of_others(source: FolderSource, root: Path) -> int:
-    taken = {root / folder for folder in source.folders}
+def _count_of_others(root: Path, taken: set[Path]) -> int:
     others = 0
     for place, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not _passed_over(name) and Path(place, name) not in taken]
-        others += sum(not _passed_over(name) for name in names)
+        folders[:] = [name for name in folders if not _passed_over(name)]
+        others += sum(not _passed_over(name) and Path(place, name) not in taken for name in names)
     return others
 
 

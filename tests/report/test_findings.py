@@ -56,7 +56,7 @@ def test_an_input_with_other_content_names_the_stage_to_run_again(
     project: Path, name: str, stage: str, content: str
 ) -> None:
     (project / name).write_text(content, encoding="utf-8")
-    with pytest.raises(FacemaskError, match=f"{name} .*; run `dvc repro -f {stage}`"):
+    with pytest.raises(FacemaskError, match=f"{name} .*; run `dvc repro {stage}`"):
         read_findings(project, ["faces"])
 
 

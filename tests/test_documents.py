@@ -1,0 +1,33 @@
+"""What the documents quote is what the committed results say."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from facemask.summary import summarise_run
+
+ROOT = Path(__file__).parents[1]
+
+
+def test_the_readme_quotes_the_summary_of_the_committed_run(tmp_path: Path) -> None:
+    # The committed metrics, not those of the work tree: another machine's run may differ in the last images.
+    shown = subprocess.run(["git", "show", "HEAD:metrics/evaluation.json"], cwd=ROOT, capture_output=True, check=False)
+    if shown.returncode != 0:
+        pytest.skip("no git repository with results")
+    (tmp_path / "metrics").mkdir()
+    (tmp_path / "metrics" / "evaluation.json").write_bytes(shown.stdout)
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    for line in summarise_run(tmp_path).splitlines():
+        assert f"    {line}\n" in readme
+
+
+@pytest.mark.parametrize(
+    "document", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/*.md")), ids=lambda path: path.name
+)
+def test_every_file_that_a_document_links_to_is_there(document: Path) -> None:
+    import re
+
+    links = re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8"))
+    missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
+    assert missing == []
