@@ -127,27 +127,34 @@ def _onnx(graph: Any) -> Any:
     converted, _ = tf2onnx.convert.from_graph_def(
         graph.graph.as_graph_def(), input_names=[inputs], output_names=[outputs], opset=_ONNX_OPSET
     )
-    _rename_tensors(converted.graph, {inputs: "image", outputs: "probabilities"})
+    _rename(converted.graph, {inputs: "image", outputs: "probabilities"})
     onnx.checker.check_model(converted, full_check=True)
     return converted
 
 
-def _rename_tensors(graph: Any, names: Mapping[str, str]) -> None:
-    """Give inputs and outputs plain names, and constants names in order of use.
+def _rename(graph: Any, names: Mapping[str, str]) -> None:
+    """Give inputs and outputs plain names, and all else names by its place in the graph.
 
-    tf2onnx numbers constants, and chooses among equal ones, in the order of a set of strings, which changes from one
-    process to the next.
+    tf2onnx numbers what it adds, and chooses among equal constants, in the order of a set of strings, which changes
+    from one process to the next.
     """
     new = dict(names)
     constants = {constant.name for constant in graph.initializer}
-    for name in (name for node in graph.node for name in node.input):
-        if name in constants and name not in new:
-            new[name] = f"constant_{len(new)}"
+    for number, node in enumerate(graph.node):
+        node.name = f"{node.op_type}_{number}"
+        for name in node.input:
+            if name in constants and name not in new:
+                new[name] = f"constant_{len(new)}"
+        for place, name in enumerate(node.output):
+            new.setdefault(name, f"{node.name}:{place}")
     for node in graph.node:
         node.input[:] = [new.get(name, name) for name in node.input]
-        node.output[:] = [new.get(name, name) for name in node.output]
+        node.output[:] = [new[name] for name in node.output]
     for value in [*graph.input, *graph.output, *graph.initializer]:
         value.name = new.get(value.name, value.name)
+    for value in [*graph.input, *graph.output]:
+        value.type.tensor_type.shape.dim[0].dim_param = "batch"
+    del graph.value_info[:]
     ordered = sorted(graph.initializer, key=lambda constant: constant.name)
     del graph.initializer[:]
     graph.initializer.extend(ordered)
