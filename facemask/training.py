@@ -143,9 +143,7 @@ def _fine_tune(
         model.save_weights(best)
         fitted = model.fit(
             batches,
-            validation_data=ValidationBatches(
-                archive, list(validation["id"]), one_hot(list(validation["label"])), settings
-            ),
+            validation_data=Batches(archive, list(validation["id"]), one_hot(list(validation["label"])), settings),
             class_weight=_class_weight(training["label"], settings),
             epochs=fine.epochs,
             callbacks=[
@@ -160,38 +158,39 @@ def _fine_tune(
     return pd.DataFrame(fitted.history)
 
 
-class TrainingBatches(keras.utils.PyDataset):
-    """Shuffled, augmented batches; what stands in which batch depends on the seed and the epoch alone.
-
-    Attributes:
-        epoch: goes into the seed of a pass, so that each has an order and views of its own; Keras moves it on.
-    """
+class Batches(keras.utils.PyDataset):
+    """Batches in order, as they are: pixels, uint8 (batch, side, side, 3), and one-hot labels, float32 (batch, 3)."""
 
     def __init__(
         self, archive: Archive, names: Sequence[str], targets: NDArray[np.float32], settings: TrainParams
     ) -> None:
         super().__init__(workers=2, max_queue_size=8)
         self._archive, self._names, self._targets, self._settings = archive, names, targets, settings
-        self.epoch = 0
 
     def __len__(self) -> int:
         """Return the number of batches of a pass."""
         return -(-len(self._names) // self._settings.batch_size)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Return batch `index` of the current pass: pixels and one-hot labels."""
-        settings = self._settings
-        order = np.random.default_rng([settings.seed, self.epoch]).permutation(len(self._names))
-        chosen = order[index * settings.batch_size : (index + 1) * settings.batch_size]
-        pixels = [
-            augment(
-                read_image(self._archive, self._names[image], settings.image_size),
-                settings.augmentation,
-                np.random.default_rng([settings.seed, self.epoch, image]),
-            )
-            for image in chosen
-        ]
-        return np.stack(pixels), self._targets[chosen]
+        """Return batch `index`."""
+        chosen = self._order()[index * self._settings.batch_size : (index + 1) * self._settings.batch_size]
+        return np.stack([self._pixels(image) for image in chosen]), self._targets[chosen]
+
+    def _order(self) -> NDArray[np.int64]:
+        return np.arange(len(self._names))
+
+    def _pixels(self, image: int) -> NDArray[np.uint8]:
+        return read_image(self._archive, self._names[image], self._settings.image_size)
+
+
+class TrainingBatches(Batches):
+    """Shuffled, augmented batches; what stands in which batch depends on the seed and the epoch alone.
+
+    Attributes:
+        epoch: goes into the seed of a pass, so that each has an order and views of its own; Keras moves it on.
+    """
+
+    epoch = 0
 
     def on_epoch_end(self) -> None:
         """Go on to the next pass; Keras calls this."""
@@ -204,25 +203,12 @@ class TrainingBatches(keras.utils.PyDataset):
                 yield self[index]
             self.on_epoch_end()
 
+    def _order(self) -> NDArray[np.int64]:
+        return np.random.default_rng([self._settings.seed, self.epoch]).permutation(len(self._names))
 
-class ValidationBatches(keras.utils.PyDataset):
-    """Batches in order, without augmentation."""
-
-    def __init__(
-        self, archive: Archive, names: Sequence[str], targets: NDArray[np.float32], settings: TrainParams
-    ) -> None:
-        super().__init__(workers=2, max_queue_size=8)
-        self._archive, self._names, self._targets, self._settings = archive, names, targets, settings
-
-    def __len__(self) -> int:
-        """Return the number of batches."""
-        return -(-len(self._names) // self._settings.batch_size)
-
-    def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
-        """Return batch `index`: pixels and one-hot labels."""
-        chosen = slice(index * self._settings.batch_size, (index + 1) * self._settings.batch_size)
-        pixels = [read_image(self._archive, name, self._settings.image_size) for name in self._names[chosen]]
-        return np.stack(pixels), self._targets[chosen]
+    def _pixels(self, image: int) -> NDArray[np.uint8]:
+        rng = np.random.default_rng([self._settings.seed, self.epoch, image])
+        return augment(super()._pixels(image), self._settings.augmentation, rng)
 
 
 def _class_weight(labels: pd.Series, settings: TrainParams) -> dict[int, float] | None:
