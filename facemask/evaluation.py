@@ -190,4 +190,4 @@ def read_predictions(path: Path) -> pd.DataFrame:
     Raises:
         FacemaskError: the file is missing or is not what the stage writes.
     """
-    return read_table(path, COLUMNS, "evaluate", numbers=PROBABILITIES)
+    return read_table(path, dict.fromkeys(COLUMNS, "str") | dict.fromkeys(PROBABILITIES, "float64"), "evaluate")

@@ -114,7 +114,7 @@ def read_split(path: Path) -> pd.DataFrame:
     Raises:
         FacemaskError: the file is missing or is not what the stage writes.
     """
-    return read_table(path, COLUMNS, "split")
+    return read_table(path, dict.fromkeys(COLUMNS, "str"), "split")
 
 
 def part_of(table: pd.DataFrame, part: str) -> pd.DataFrame:

@@ -12,6 +12,7 @@ from facemask.errors import FacemaskError
 from facemask.evaluation import read_predictions
 from facemask.labels import CLASSES
 from facemask.manifest import read_manifest
+from facemask.tables import read_table
 
 Json = dict[str, Any]
 
@@ -86,20 +87,20 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         export=_read_json(metrics / "export.json", "export", ("size_bytes", "parity", "parity_images")),
         model=_read_json(project / "export" / "labels.json", "export", ("classes", "input", "output")),
         manifest=read_manifest(data / "manifest.csv"),
-        left_out=_read_csv(data / "left_out.csv", "merge", {"source": "str", "path": "str", "reason": "str"}),
-        classes=_read_csv(plots / "classes.csv", "merge", {"source": "str", "label": "str", "count": "int64"}),
-        sizes=_read_csv(plots / "sizes.csv", "merge", {"side": "int64", "label": "str", "count": "int64"}),
-        history=_read_csv(
+        left_out=read_table(data / "left_out.csv", {"source": "str", "path": "str", "reason": "str"}, "merge"),
+        classes=read_table(plots / "classes.csv", {"source": "str", "label": "str", "count": "int64"}, "merge"),
+        sizes=read_table(plots / "sizes.csv", {"side": "int64", "label": "str", "count": "int64"}, "merge"),
+        history=read_table(
             plots / "history.csv",
-            "train",
             {
                 "epoch": "int64",
                 "phase": "str",
                 **dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), "float64"),
             },
+            "train",
         ),
-        precision_recall=_read_csv(plots / "precision_recall.csv", "evaluate", {"recall": "float64", **_CURVE}),
-        roc=_read_csv(plots / "roc.csv", "evaluate", {"false_positive_rate": "float64", **_CURVE}),
+        precision_recall=read_table(plots / "precision_recall.csv", {"recall": "float64", **_CURVE}, "evaluate"),
+        roc=read_table(plots / "roc.csv", {"false_positive_rate": "float64", **_CURVE}, "evaluate"),
         mistakes=_mistakes(read_predictions(data / "predictions.csv")),
         samples=_read_bytes(data / "samples.jpg", "merge"),
     )
@@ -129,15 +130,3 @@ def _read_json(path: Path, stage: str, keys: Sequence[str]) -> Json:
     if missing := [key for key in keys if not isinstance(content, dict) or key not in content]:
         raise FacemaskError(f"{path} does not have {', '.join(missing)}; run `dvc repro {stage}`")
     return content
-
-
-def _read_csv(path: Path, stage: str, columns: dict[str, str]) -> pd.DataFrame:
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-        if list(table.columns) != list(columns):
-            raise ValueError(f"its columns are not {', '.join(columns)}")
-        return table.astype(columns)
-    except FileNotFoundError as error:
-        raise FacemaskError(f"{path} is missing; run `dvc repro {stage}`") from error
-    except ValueError as error:
-        raise FacemaskError(f"{path} can't be used ({error}); run `dvc repro {stage}`") from error
