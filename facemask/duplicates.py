@@ -1,24 +1,9 @@
-"""Images that are copies of one another, and what follows from it."""
+"""What is wrong with images of which there are copies: files twice the same, photographs under two labels."""
 
 import pandas as pd
 
 DUPLICATE = "duplicate"
 CONTRADICTION = "contradiction"
-
-
-def group_copies(table: pd.DataFrame) -> pd.Series:
-    """Name, for each image, the group of images that must never stand on two sides of a split.
-
-    Here a group is the set of files with equal bytes.
-
-    Args:
-        table: one row per image, with the column `sha256`.
-
-    Returns:
-        str, with the index of `table`: equal for images of one group. The name depends on the members of the group
-        alone, not on the other images or their order.
-    """
-    return ("g" + table["sha256"].str[:16]).rename("group")
 
 
 def flag_copies(table: pd.DataFrame) -> pd.Series:
@@ -29,8 +14,7 @@ def flag_copies(table: pd.DataFrame) -> pd.Series:
 
     Returns:
         str, with the index of `table`: words parted by spaces. `duplicate`: a file of the same bytes and class stands
-        before this one in the order of ids. `contradiction`: its group carries two labels, and nobody knows which
-        is true.
+        before this one in the order of ids. `contradiction`: its group carries two labels.
     """
     repeats = table.sort_values("id").duplicated(["sha256", "label"]).reindex(table.index)
     contradicts = table.groupby("group")["label"].transform("nunique") > 1

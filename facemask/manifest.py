@@ -1,4 +1,4 @@
-"""The table of all images, `data/manifest.csv`: one row per image, sorted by id.
+"""The tables of all images, a row for each, sorted by id: `data/images.csv`, and `data/manifest.csv`, which says more.
 
 | column | meaning |
 | --- | --- |
@@ -7,60 +7,88 @@
 | `label` | one of `facemask.labels.CLASSES` |
 | `width`, `height` | pixels, upright |
 | `sha256` | of the file's bytes, hex |
-| `group` | equal for images that must not be parted by a split (see `facemask.duplicates`) |
-| `flags` | words parted by spaces: `duplicate`, `contradiction`, or none |
+| `format` | of the file, by its content: `JPEG`, `PNG` ... |
+| `brightness` ... | what `facemask.measures` measures |
+| `group` | manifest only: equal for images that show the same photograph (see `facemask.grouping`) |
+| `copies` | manifest only: number of images in the group |
+| `flags` | manifest only: words parted by spaces, of `facemask.duplicates` and `facemask.junk`, or none |
 | `attr_<name>` | what a source says of its images, such as `attr_hair`; empty where unknown |
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from facemask.errors import FacemaskError
 from facemask.labels import CLASSES
+from facemask.measures import MEASURES
 from facemask.outs import write_csv
 
 ATTRIBUTE_PREFIX = "attr_"
-COLUMNS = ("id", "source", "label", "width", "height", "sha256", "group", "flags")
+CATALOGUE_COLUMNS = ("id", "source", "label", "width", "height", "sha256", "format", *MEASURES)
+COLUMNS = (*CATALOGUE_COLUMNS, "group", "copies", "flags")
+
+_TYPES = {"width": "int64", "height": "int64", "copies": "int64", **dict.fromkeys(MEASURES, "float64")}
+
+
+def write_catalogue(path: Path, table: pd.DataFrame) -> None:
+    """Write `data/images.csv`: the columns of `CATALOGUE_COLUMNS` and any number of `attr_<name>`, sorted by id."""
+    _write(path, table, CATALOGUE_COLUMNS)
+
+
+def read_catalogue(path: Path) -> pd.DataFrame:
+    """Read `data/images.csv`, as `read_manifest` reads the manifest."""
+    return _read(path, CATALOGUE_COLUMNS, "merge")
 
 
 def write_manifest(path: Path, table: pd.DataFrame) -> None:
-    """Write rows with the columns of `COLUMNS` and any number of `attr_<name>`, sorted by id."""
-    columns = [*COLUMNS, *_attributes(table)]
-    rows = table.sort_values("id")[columns].itertuples(index=False, name=None)
-    write_csv(path, columns, rows)
+    """Write `data/manifest.csv`: the columns of `COLUMNS` and any number of `attr_<name>`, sorted by id."""
+    _write(path, table, COLUMNS)
 
 
 def read_manifest(path: Path = Path("data/manifest.csv")) -> pd.DataFrame:
     """Read the manifest.
 
     Returns:
-        One row per image. `width` and `height` are int64, all other columns are str, "" where empty.
+        One row per image. `width`, `height` and `copies` are int64, measures are float64, all other columns are str,
+        "" where empty.
 
     Raises:
-        FacemaskError: the file is missing or was not written by the stage `merge`.
+        FacemaskError: the file is missing or was not written by the stage `group`.
     """
+    return _read(path, COLUMNS, "group")
+
+
+def _write(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
+    header = [*columns, *_attributes(table)]
+    write_csv(path, header, table.sort_values("id")[header].itertuples(index=False, name=None))
+
+
+def _read(path: Path, columns: Sequence[str], stage: str) -> pd.DataFrame:
     try:
         table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
     except FileNotFoundError as error:
-        raise FacemaskError(f"{path} is missing; run `dvc repro merge`") from error
+        raise FacemaskError(f"{path} is missing; run `dvc repro {stage}`") from error
     except (ValueError, UnicodeDecodeError) as error:
-        raise _unreadable(path, str(error)) from error
-    if list(table.columns) != [*COLUMNS, *_attributes(table)]:
-        raise _unreadable(path, f"its columns are not {', '.join(COLUMNS)} and any {ATTRIBUTE_PREFIX}<name>")
+        raise _unreadable(path, str(error), stage) from error
+    if list(table.columns) != [*columns, *_attributes(table)]:
+        raise _unreadable(path, f"its columns are not {', '.join(columns)} and any {ATTRIBUTE_PREFIX}<name>", stage)
     if unknown := sorted(set(table["label"]) - set(CLASSES)):
-        raise _unreadable(path, f"the label {unknown[0]!r} is none of {', '.join(CLASSES)}")
+        raise _unreadable(path, f"the label {unknown[0]!r} is none of {', '.join(CLASSES)}", stage)
     if not table["id"].is_unique:
-        raise _unreadable(path, f"the id {table.loc[table['id'].duplicated(), 'id'].iloc[0]!r} stands there twice")
+        raise _unreadable(
+            path, f"the id {table.loc[table['id'].duplicated(), 'id'].iloc[0]!r} stands there twice", stage
+        )
     try:
-        return table.astype({"width": "int64", "height": "int64"})
+        return table.astype({column: kind for column, kind in _TYPES.items() if column in columns})
     except ValueError as error:
-        raise _unreadable(path, f"a width or height is no number ({error})") from error
+        raise _unreadable(path, f"a column of numbers has something else in it ({error})", stage) from error
 
 
 def _attributes(table: pd.DataFrame) -> list[str]:
     return sorted(column for column in table.columns if column.startswith(ATTRIBUTE_PREFIX))
 
 
-def _unreadable(path: Path, problem: str) -> FacemaskError:
-    return FacemaskError(f"{path} can't be used: {problem}; run `dvc repro merge`")
+def _unreadable(path: Path, problem: str, stage: str) -> FacemaskError:
+    return FacemaskError(f"{path} can't be used: {problem}; run `dvc repro {stage}`")

@@ -11,18 +11,18 @@ from collections import Counter, deque
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
 
 from facemask.archives import Archive, write_archive
-from facemask.duplicates import CONTRADICTION, DUPLICATE, flag_copies, group_copies
 from facemask.errors import FacemaskError
 from facemask.images import UnusableImage, decode, file_format
 from facemask.labels import CLASSES
 from facemask.manifest import ATTRIBUTE_PREFIX
+from facemask.measures import measure
 from facemask.params import MergeParams
 from facemask.progress import track
 
@@ -50,11 +50,10 @@ _SIDE_STEPS = tuple(sorted([2**power for power in range(20)] + [3 * 2**power for
 
 @dataclass(frozen=True)
 class Merged:
-    """What came of merging: the manifest, every file that was left out and why, number of files per format."""
+    """What came of merging: a row for each image, and every file that was left out and why."""
 
-    manifest: pd.DataFrame
+    catalogue: pd.DataFrame
     left_out: list[LeftOut]
-    formats: dict[str, int]
 
 
 @dataclass(frozen=True)
@@ -83,6 +82,7 @@ class _Finding:
     height: int = 0
     sha256: str = ""
     format: str = ""
+    measures: dict[str, float] = field(default_factory=dict)
 
 
 def remove_unused(raw: Path, names: Sequence[str]) -> None:
@@ -127,7 +127,7 @@ def merge(names: Sequence[str], raw: Path, images: Path, settings: MergeParams) 
         settings: limits on what counts as an image.
 
     Returns:
-        The manifest, sorted by id and with groups, flags and attributes; what was left out, sorted; the formats.
+        The catalogue, sorted by id, with measures and attributes; what was left out, sorted.
 
     Raises:
         FacemaskError: an archive or a card is missing or broken, nothing lies in a folder of a map, or a class has
@@ -141,7 +141,6 @@ def merge(names: Sequence[str], raw: Path, images: Path, settings: MergeParams) 
         attributes = {source.name: _attributes(source.archive) for source in sources}
         left_out += [(name, ATTRIBUTES, BAD_ATTRIBUTES) for name, table in attributes.items() if table is None]
         rows: list[dict[str, Any]] = []
-        formats: Counter[str] = Counter()
 
         def usable() -> Iterator[tuple[str, bytes]]:
             findings = _examine_all(archives, candidates, settings)
@@ -151,54 +150,31 @@ def merge(names: Sequence[str], raw: Path, images: Path, settings: MergeParams) 
                     left_out.append((candidate.source, candidate.path, finding.reason))
                     continue
                 rows.append(_row(finding))
-                formats[finding.format] += 1
                 yield candidate.id, finding.data
             # Before the archive replaces the one of an earlier run.
             _check_classes(rows, left_out, names)
 
         write_archive(images, usable())
-    return Merged(_manifest(rows, attributes), sorted(left_out), dict(sorted(formats.items())))
+    return Merged(_catalogue(rows, attributes), sorted(left_out))
 
 
-def describe(merged: Merged) -> dict[str, Any]:
-    """Sum up what was merged, as numbers only: the content of `metrics/data.json`."""
-    table = merged.manifest
-    words = Counter(word for flags in table["flags"] for word in flags.split())
-    reasons = Counter(reason for _, _, reason in merged.left_out)
-    return {
-        "images": len(table),
-        "groups": int(table["group"].nunique()),
-        DUPLICATE + "s": words[DUPLICATE],
-        CONTRADICTION + "s": words[CONTRADICTION],
-        "left_out": {"total": len(merged.left_out), **dict(sorted(reasons.items()))},
-        "label": {label: int((table["label"] == label).sum()) for label in CLASSES},
-        "source": {
-            str(source): {label: int((rows["label"] == label).sum()) for label in CLASSES}
-            for source, rows in table.groupby("source", sort=True)
-        },
-        "width": _spread(table["width"]),
-        "height": _spread(table["height"]),
-        "format": merged.formats,
-    }
-
-
-def class_counts(manifest: pd.DataFrame) -> list[tuple[str, str, int]]:
+def class_counts(catalogue: pd.DataFrame) -> list[tuple[str, str, int]]:
     """Count images by source and class: rows of `CLASS_COUNT_COLUMNS`, with zeros."""
     return [
         (str(source), label, int((rows["label"] == label).sum()))
-        for source, rows in manifest.groupby("source", sort=True)
+        for source, rows in catalogue.groupby("source", sort=True)
         for label in CLASSES
     ]
 
 
-def side_counts(manifest: pd.DataFrame) -> list[tuple[int, str, int]]:
+def side_counts(catalogue: pd.DataFrame) -> list[tuple[int, str, int]]:
     """Count images by their shorter side and class: rows of `SIDE_COUNT_COLUMNS`, with zeros between others.
 
     `side` is the lower end of a step, in pixels: 1, 2, 3, 4, 6, 8, 12, 16, 24, 32 and so on.
     """
-    shorter = manifest[["width", "height"]].min(axis=1)
+    shorter = catalogue[["width", "height"]].min(axis=1)
     steps = shorter.map(lambda side: max(step for step in _SIDE_STEPS if step <= side))
-    counts = Counter(zip(steps, manifest["label"], strict=True))
+    counts = Counter(zip(steps, catalogue["label"], strict=True))
     return [
         (step, label, counts[step, label])
         for step in _SIDE_STEPS
@@ -320,12 +296,14 @@ def _examine_all(
 
 def _examine(candidate: _Candidate, data: bytes, settings: MergeParams) -> _Finding:
     try:
-        height, width = decode(data, settings.max_megapixels).shape[:2]
+        pixels = decode(data, settings.max_megapixels)
+        height, width = pixels.shape[:2]
         if min(height, width) < settings.min_side:
             raise UnusableImage("too small")
     except UnusableImage as refusal:
         return _Finding(candidate, b"", refusal.reason)
-    return _Finding(candidate, data, "", width, height, hashlib.sha256(data).hexdigest(), file_format(data))
+    content = hashlib.sha256(data).hexdigest()
+    return _Finding(candidate, data, "", width, height, content, file_format(data), measure(pixels))
 
 
 def _row(finding: _Finding) -> dict[str, Any]:
@@ -336,6 +314,8 @@ def _row(finding: _Finding) -> dict[str, Any]:
         "width": finding.width,
         "height": finding.height,
         "sha256": finding.sha256,
+        "format": finding.format,
+        **finding.measures,
     }
 
 
@@ -352,16 +332,10 @@ def _check_classes(
         )
 
 
-def _manifest(rows: list[dict[str, Any]], attributes: dict[str, dict[str, dict[str, str]] | None]) -> pd.DataFrame:
+def _catalogue(rows: list[dict[str, Any]], attributes: dict[str, dict[str, dict[str, str]] | None]) -> pd.DataFrame:
     table = pd.DataFrame(rows)
-    table["group"] = group_copies(table)
-    table["flags"] = flag_copies(table)
     paths = table["id"].str.split("/", n=2).str[2]
     known = [(attributes[source] or {}).get(path, {}) for source, path in zip(table["source"], paths, strict=True)]
     for name in sorted({name for values in known for name in values}):
         table[ATTRIBUTE_PREFIX + name] = [values.get(name, "") for values in known]
     return table
-
-
-def _spread(lengths: pd.Series) -> dict[str, float]:
-    return {"min": int(lengths.min()), "median": float(lengths.median()), "max": int(lengths.max())}

@@ -87,20 +87,50 @@ class DataParams(Settings):
 
 
 class MergeParams(Settings):
-    """Limits on what counts as an image (Pillow itself refuses more than 178 megapixels), and the contact sheet."""
+    """Limits on what counts as an image; Pillow itself refuses more than 178 megapixels."""
 
     min_side: Annotated[int, Field(ge=1)] = 16
     max_megapixels: Annotated[float, Field(gt=0, le=178)] = 50.0
+
+
+class JunkParams(Settings):
+    """Limits beyond which a picture is junk, in the units of `facemask.measures`.
+
+    near_constant 0, posterised 8, too_small 1 and blurred 0 turn a reason off.
+    """
+
+    near_constant: Annotated[float, Field(ge=0, le=128)] = 4.0
+    posterised: Annotated[float, Field(gt=0, le=8)] = 1.6
+    too_small: Annotated[int, Field(ge=1)] = 20
+    blurred: Annotated[float, Field(ge=0, le=1)] = 0.02
+
+
+class GroupParams(Settings):
+    """How thoroughly copies are looked for, what counts as junk, and the contact sheet."""
+
+    candidates: Annotated[int, Field(ge=1, le=1000)] = 24
     sheet_images_per_class: Annotated[int, Field(ge=1, le=100)] = 16
     seed: Seed = 1
+    junk: JunkParams = JunkParams()
+
+
+class LeakParams(Settings):
+    """Similarity from which a pair of images is suspected to be a leak, how many may be, and how many are listed."""
+
+    similarity: Annotated[float, Field(gt=0, le=1)] = 0.94
+    limit: Annotated[int, Field(ge=0)] = 0
+    shown: Annotated[int, Field(ge=0, le=500)] = 24
 
 
 class SplitParams(Settings):
-    """Shares of the parts; the rest is for training."""
+    """Shares of the parts, the rest being for training; what becomes of contradictions and junk; the leak check."""
 
     val: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test: Annotated[float, Field(gt=0, lt=1)] = 0.15
     seed: Seed = 1
+    contradictions: Literal["drop", "majority"] = "drop"
+    junk: Literal["drop", "keep"] = "drop"
+    leaks: LeakParams = LeakParams()
 
     @model_validator(mode="after")
     def _something_left_to_train_on(self) -> "SplitParams":
@@ -159,6 +189,7 @@ class TrainParams(Settings):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
     class_balance: bool = True
+    sampling: Literal["photograph", "image"] = "photograph"
     seed: Seed = 1
     head: HeadParams = HeadParams()
     fine_tuning: FineTuningParams = FineTuningParams()
@@ -188,6 +219,12 @@ class ReportParams(Settings):
     """How much the report shows."""
 
     wrong_images: Annotated[int, Field(ge=0, le=500)] = 24
+    groups: Annotated[int, Field(ge=0, le=50)] = 4
+    group_images: Annotated[int, Field(ge=2, le=50)] = 10
+    contradictions: Annotated[int, Field(ge=0, le=100)] = 8
+    junk_images: Annotated[int, Field(ge=0, le=100)] = 6
+    leak_pairs: Annotated[int, Field(ge=0, le=100)] = 8
+    shortcut_images: Annotated[int, Field(ge=0, le=20)] = 5
 
 
 class Params(Settings):
@@ -196,6 +233,7 @@ class Params(Settings):
     data: DataParams
     sources: Annotated[dict[SourceName, Source], Field(min_length=1)]
     merge: MergeParams
+    group: GroupParams
     split: SplitParams
     backbone: BackboneParams
     train: TrainParams

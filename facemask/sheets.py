@@ -36,7 +36,8 @@ _FAINT_INK = (110, 114, 122)
 def choose_samples(manifest: pd.DataFrame, per_class: int, seed: int) -> dict[str, list[str]]:
     """Choose images of each class at random, in equal numbers from each source as far as they last.
 
-    Copies and images with contradicting labels are passed over unless a class has nothing else.
+    One of each photograph. What is flagged, as a contradiction or as junk, is passed over unless a class has nothing
+    else.
 
     Args:
         manifest: as `facemask.manifest.read_manifest` gives it.
@@ -50,7 +51,7 @@ def choose_samples(manifest: pd.DataFrame, per_class: int, seed: int) -> dict[st
     samples: dict[str, list[str]] = {}
     for label in CLASSES:
         rows = manifest[manifest["label"] == label].sort_values("id")
-        rows = rows if (rows["flags"] != "").all() else rows[rows["flags"] == ""]
+        rows = rows if (rows["flags"] != "").all() else rows[rows["flags"] == ""].drop_duplicates("group")
         shuffled = rows.iloc[rng.permutation(len(rows))]
         turn = shuffled.groupby("source").cumcount()
         chosen = shuffled.assign(turn=turn).sort_values(["turn", "source"], kind="stable")[:per_class]

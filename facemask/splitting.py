@@ -8,6 +8,7 @@ import pandas as pd
 
 from facemask.duplicates import CONTRADICTION
 from facemask.errors import FacemaskError
+from facemask.junk import JUNK_FLAGS
 from facemask.labels import CLASSES
 from facemask.outs import write_csv
 from facemask.params import SplitParams
@@ -22,23 +23,46 @@ def split(manifest: pd.DataFrame, settings: SplitParams) -> pd.DataFrame:
     """Assign every image of the manifest to a part.
 
     Groups are dealt out whole, the largest first, each to the part that is furthest below its share of the group's
-    class and source. Images whose equal bytes carry two labels are dropped: nobody knows which label is true.
+    class and source.
 
     Args:
         manifest: as `facemask.manifest.read_manifest` gives it.
-        settings: the shares and the seed.
+        settings: the shares, the seed, and what becomes of contradictions and junk.
 
     Returns:
         One row per image, in the order of the manifest, with the columns `COLUMNS`; `reason` says why an image was
         dropped and is empty for the others.
     """
     table = manifest[["id", "source", "label", "group"]].copy()
-    contradicting = manifest["flags"].str.contains(CONTRADICTION)
+    table["reason"] = _reasons(manifest, settings)
     table["part"] = DROPPED
-    table["reason"] = np.where(contradicting, "contradicting labels", "")
-    part_of_group = _deal(table[~contradicting], settings)
-    table.loc[~contradicting, "part"] = table.loc[~contradicting, "group"].map(part_of_group)
+    used = table["reason"] == ""
+    table.loc[used, "part"] = table.loc[used, "group"].map(_deal(table[used], settings))
     return table
+
+
+def _reasons(manifest: pd.DataFrame, settings: SplitParams) -> list[str]:
+    """Say of each image why it is left out of all parts, "" where it is not."""
+    flags = manifest["flags"].str.split().map(set)
+    kept = _of_majority(manifest) if settings.contradictions == "majority" else pd.Series(False, index=manifest.index)
+    reasons = []
+    for words, of_majority in zip(flags, kept, strict=True):
+        junk = [flag for flag in JUNK_FLAGS if flag in words]
+        if CONTRADICTION in words and not of_majority:
+            reasons.append("contradicting labels")
+        elif junk and settings.junk == "drop":
+            reasons.append(" ".join(junk))
+        else:
+            reasons.append("")
+    return reasons
+
+
+def _of_majority(manifest: pd.DataFrame) -> pd.Series:
+    """Whether an image has the label that most images of its group have; no image has, where two are as frequent."""
+    counts = manifest.groupby(["group", "label"]).size().rename("count").reset_index()
+    most = counts.groupby("group")["count"].transform("max")
+    first = counts[counts["count"] == most].drop_duplicates("group", keep=False).set_index("group")["label"]
+    return manifest["label"] == manifest["group"].map(first)
 
 
 def _deal(table: pd.DataFrame, settings: SplitParams) -> dict[str, str]:
@@ -82,7 +106,7 @@ def check_split(table: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, int]:
             if count == 0:
                 raise FacemaskError(
                     f"no {label} image is left for {part} ({row.sum()} in all); add images of this class, or change "
-                    "split.val and split.test in params.yaml"
+                    "split.val, split.test, split.contradictions or split.junk in params.yaml"
                 )
     return leaks
 
@@ -90,9 +114,11 @@ def check_split(table: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, int]:
 def count_parts(table: pd.DataFrame) -> dict[str, Any]:
     """Count images by part, class and source, for `metrics/split.json`."""
     parts = [*PARTS, DROPPED]
+    dropped = table[table["part"] == DROPPED]
     return {
         "images": {part: int((table["part"] == part).sum()) for part in parts},
         "groups": {part: int(table.loc[table["part"] == part, "group"].nunique()) for part in parts},
+        "dropped": {str(reason): int(n) for reason, n in dropped["reason"].value_counts().sort_index().items()},
         "label": _counts_by(table, "label", parts),
         "source": _counts_by(table, "source", parts),
     }

@@ -5,7 +5,7 @@ Reads from top to bottom: `train`, then what it uses. The recipe is that of kera
 
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,8 @@ from numpy.typing import NDArray
 from facemask.archives import Archive
 from facemask.augmentation import augment
 from facemask.backbone import load_backbone
-from facemask.batches import one_hot, plain_batches, read_image
+from facemask.batches import epoch_order, one_hot, plain_batches, read_image
 from facemask.engine import keras, make_deterministic
-from facemask.labels import CLASSES
 from facemask.model import FEATURES_LAYER, backbone_layers, build_model, freeze, unfreeze_from
 from facemask.params import TrainParams
 from facemask.progress import track
@@ -75,7 +74,7 @@ def _train_head(
     """Train the top on features that the frozen backbone computes once, not once per epoch."""
     freeze(model)
     extractor = keras.Model(model.input, model.get_layer(FEATURES_LAYER).output)
-    views = TrainingBatches(archive, list(training["id"]), one_hot(list(training["label"])), settings)
+    views = TrainingBatches(archive, training, settings)
     features, targets = [], []
     for pixels, labels in track(
         views.passes(settings.head.views), len(views) * settings.head.views, "features", "batches"
@@ -98,7 +97,6 @@ def _train_head(
         np.concatenate(targets),
         batch_size=settings.batch_size,
         validation_data=(val_features, one_hot(list(validation["label"]))),
-        class_weight=_class_weight(training["label"], settings),
         epochs=settings.head.epochs,
         callbacks=[keras.callbacks.EarlyStopping(patience=settings.head.epochs, restore_best_weights=True)],
         verbose=_verbosity(),
@@ -119,8 +117,8 @@ def _fine_tune(
     if fine.epochs == 0:
         return pd.DataFrame()
     unfreeze_from(model, fine.from_layer)
-    batches = TrainingBatches(archive, list(training["id"]), one_hot(list(training["label"])), settings)
-    batches.epoch = settings.head.views  # other views than those of the first phase
+    # Counted on from the first phase: other views, and the rounds through the photographs go on.
+    batches = TrainingBatches(archive, training, settings, epoch=settings.head.views)
     steps = fine.epochs * len(batches)
     rate = keras.optimizers.schedules.CosineDecay(
         # Starting at the full rate threw away the first phase: Adam's first steps are as large as its later ones.
@@ -143,8 +141,7 @@ def _fine_tune(
         model.save_weights(best)
         fitted = model.fit(
             batches,
-            validation_data=Batches(archive, list(validation["id"]), one_hot(list(validation["label"])), settings),
-            class_weight=_class_weight(training["label"], settings),
+            validation_data=Batches(archive, validation, settings),
             epochs=fine.epochs,
             callbacks=[
                 keras.callbacks.ModelCheckpoint(
@@ -161,40 +158,40 @@ def _fine_tune(
 class Batches(keras.utils.PyDataset):
     """Batches in order, as they are: pixels, uint8 (batch, side, side, 3), and one-hot labels, float32 (batch, 3)."""
 
-    def __init__(
-        self, archive: Archive, names: Sequence[str], targets: NDArray[np.float32], settings: TrainParams
-    ) -> None:
+    def __init__(self, archive: Archive, rows: pd.DataFrame, settings: TrainParams) -> None:
+        """Take the images that `rows` names, as `facemask.splitting.part_of` gives them."""
         super().__init__(workers=2, max_queue_size=8)
-        self._archive, self._names, self._targets, self._settings = archive, names, targets, settings
+        self._archive, self._settings = archive, settings
+        self._names, self._targets = list(rows["id"]), one_hot(list(rows["label"]))
+        self._order = np.arange(len(rows))
 
     def __len__(self) -> int:
         """Return the number of batches of a pass."""
-        return -(-len(self._names) // self._settings.batch_size)
+        return -(-len(self._order) // self._settings.batch_size)
 
     def __getitem__(self, index: int) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
         """Return batch `index`."""
-        chosen = self._order()[index * self._settings.batch_size : (index + 1) * self._settings.batch_size]
-        return np.stack([self._pixels(image) for image in chosen]), self._targets[chosen]
+        start = index * self._settings.batch_size
+        places = range(start, min(start + self._settings.batch_size, len(self._order)))
+        return np.stack([self._pixels(place) for place in places]), self._targets[self._order[places]]
 
-    def _order(self) -> NDArray[np.int64]:
-        return np.arange(len(self._names))
-
-    def _pixels(self, image: int) -> NDArray[np.uint8]:
-        return read_image(self._archive, self._names[image], self._settings.image_size)
+    def _pixels(self, place: int) -> NDArray[np.uint8]:
+        return read_image(self._archive, self._names[self._order[place]], self._settings.image_size)
 
 
 class TrainingBatches(Batches):
-    """Shuffled, augmented batches; what stands in which batch depends on the seed and the epoch alone.
+    """Augmented batches of what `epoch_order` draws; what stands in which depends on the seed and the epoch alone."""
 
-    Attributes:
-        epoch: goes into the seed of a pass, so that each has an order and views of its own; Keras moves it on.
-    """
-
-    epoch = 0
+    def __init__(self, archive: Archive, rows: pd.DataFrame, settings: TrainParams, epoch: int = 0) -> None:
+        """Begin with `epoch`; Keras moves on from there, and each epoch has draws and views of its own."""
+        super().__init__(archive, rows, settings)
+        self._labels = list(rows["label"])
+        self._photographs = list(rows["group" if settings.sampling == "photograph" else "id"])
+        self._begin(epoch)
 
     def on_epoch_end(self) -> None:
         """Go on to the next pass; Keras calls this."""
-        self.epoch += 1
+        self._begin(self._epoch + 1)
 
     def passes(self, count: int) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
         """Yield the batches of `count` passes one after the other."""
@@ -203,20 +200,16 @@ class TrainingBatches(Batches):
                 yield self[index]
             self.on_epoch_end()
 
-    def _order(self) -> NDArray[np.int64]:
-        return np.random.default_rng([self._settings.seed, self.epoch]).permutation(len(self._names))
+    def _begin(self, epoch: int) -> None:
+        self._epoch = epoch
+        self._order = epoch_order(
+            self._labels, self._photographs, self._settings.class_balance, self._settings.seed, epoch
+        )
 
-    def _pixels(self, image: int) -> NDArray[np.uint8]:
-        rng = np.random.default_rng([self._settings.seed, self.epoch, image])
-        return augment(super()._pixels(image), self._settings.augmentation, rng)
-
-
-def _class_weight(labels: pd.Series, settings: TrainParams) -> dict[int, float] | None:
-    """Weigh classes so that each counts the same, however many images it has."""
-    if not settings.class_balance:
-        return None
-    counts = labels.value_counts()
-    return {index: len(labels) / (len(CLASSES) * int(counts[label])) for index, label in enumerate(CLASSES)}
+    def _pixels(self, place: int) -> NDArray[np.uint8]:
+        # By place, not by image: one that comes twice in an epoch is to be seen in two ways.
+        rng = np.random.default_rng([self._settings.seed, self._epoch, place])
+        return augment(super()._pixels(place), self._settings.augmentation, rng)
 
 
 def _verbosity() -> int:

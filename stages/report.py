@@ -5,10 +5,11 @@ from pathlib import Path
 from facemask.archives import Archive
 from facemask.outs import atomic_path, write_text
 from facemask.params import load_params
+from facemask.report.evidence import gather_evidence
 from facemask.report.figures import draw_figures
 from facemask.report.findings import read_findings
 from facemask.report.page import html_page, markdown_card, markdown_summary
-from facemask.report.pictures import read_pictures
+from facemask.report.pictures import LARGE, SMALL, read_pictures
 from facemask.stage import run
 
 
@@ -16,11 +17,14 @@ def main() -> None:
     """Read what the other stages wrote; write `report/`."""
     params = load_params()
     findings = read_findings(Path(), params.data.sources)
+    evidence = gather_evidence(findings, params.report)
+    mistakes = [mistake.id for mistake in findings.mistakes[: params.report.wrong_images]]
     with Archive(Path("data/images.zip")) as images:
-        pictures = read_pictures(images, [mistake.id for mistake in findings.mistakes[: params.report.wrong_images]])
+        pictures = read_pictures(images, mistakes, LARGE)
+        thumbnails = dict(zip(evidence.ids, read_pictures(images, evidence.ids, SMALL), strict=True))
     with atomic_path(Path("report")) as folder:
         folder.mkdir()
-        write_text(folder / "report.html", html_page(findings, draw_figures(findings), pictures))
+        write_text(folder / "report.html", html_page(findings, draw_figures(findings), pictures, evidence, thumbnails))
         write_text(folder / "report.md", markdown_summary(findings))
         write_text(folder / "model_card.md", markdown_card(findings))
 

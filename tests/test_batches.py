@@ -1,14 +1,15 @@
-"""Images reach the model in order, at its size, a batch at a time."""
+"""Images reach the model at its size, a batch at a time: in order, or as an epoch of training draws them."""
 
 import io
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from facemask.archives import Archive, write_archive
-from facemask.batches import one_hot, plain_batches, read_image
+from facemask.batches import epoch_order, one_hot, plain_batches, read_image
 from facemask.labels import CLASSES
 
 
@@ -51,3 +52,99 @@ def test_labels_become_one_hot_rows_in_the_order_of_the_classes() -> None:
     assert np.array_equal(one_hot(CLASSES), np.eye(3, dtype=np.float32))
     with pytest.raises(ValueError, match="not in tuple"):
         one_hot(["masked"])
+
+
+def images(photographs: dict[str, list[int]]) -> pd.DataFrame:
+    """List the images of data in which each class has photographs with so many copies."""
+    rows = [
+        (label, f"{label} {number}")
+        for label, copies in photographs.items()
+        for number, count in enumerate(copies)
+        for _ in range(count)
+    ]
+    return pd.DataFrame(rows, columns=["label", "photograph"])
+
+
+def epochs(table: pd.DataFrame, count: int, class_balance: bool = True, seed: int = 1) -> list[np.ndarray]:
+    return [
+        epoch_order(list(table["label"]), list(table["photograph"]), class_balance, seed, epoch)
+        for epoch in range(count)
+    ]
+
+
+INFLATED = {"mask_weared_incorrect": [48] * 65, "with_mask": [1] * 3000, "without_mask": [1] * 2500 + [2] * 100}
+
+
+def test_an_epoch_has_as_many_draws_as_there_are_images() -> None:
+    table = images(INFLATED)
+    for class_balance in (True, False):
+        assert len(epochs(table, 1, class_balance)[0]) == len(table)
+
+
+def test_each_class_gets_an_equal_share_of_an_epoch_however_many_images_it_has() -> None:
+    table = images({"mask_weared_incorrect": [1] * 20, "with_mask": [1] * 200, "without_mask": [1] * 83})
+    drawn = table.iloc[epochs(table, 1)[0]]
+    assert dict(drawn["label"].value_counts()) == dict.fromkeys(CLASSES, 101)
+
+
+def test_without_class_balance_48_copies_count_as_one_photograph_of_its_class() -> None:
+    table = images({"mask_weared_incorrect": [48] * 10, "with_mask": [1] * 200, "without_mask": [8] * 40})
+    drawn = table.iloc[epochs(table, 1, class_balance=False)[0]]
+    assert dict(drawn["label"].value_counts()) == {  # 1,000 draws for 250 photographs
+        "mask_weared_incorrect": 40,
+        "with_mask": 800,
+        "without_mask": 160,
+    }
+
+
+def test_a_photograph_with_48_copies_is_drawn_as_often_as_one_with_a_single_copy() -> None:
+    table = images({"mask_weared_incorrect": [48, 1, 1, 10], "with_mask": [3] * 20, "without_mask": [60]})
+    drawn = table.iloc[epochs(table, 1)[0]]
+    assert dict(drawn.loc[drawn["label"] == "mask_weared_incorrect", "photograph"].value_counts()) == {
+        f"mask_weared_incorrect {number}": 15 for number in range(4)
+    }
+    assert set(drawn.loc[drawn["label"] == "with_mask", "photograph"].value_counts()) == {3}
+
+
+def test_all_copies_of_a_photograph_are_seen_before_one_is_seen_again() -> None:
+    table = images({"mask_weared_incorrect": [48, 5, 1], "with_mask": [1] * 70, "without_mask": [1] * 70})
+    seen: dict[str, list[int]] = {}
+    drawn = np.concatenate(epochs(table, 3))
+    for image, photograph in zip(drawn, table["photograph"].iloc[drawn], strict=True):
+        seen.setdefault(photograph, []).append(image)
+    for photograph, draws in seen.items():
+        times = pd.Series(draws).value_counts().reindex(table.index[table["photograph"] == photograph], fill_value=0)
+        assert times.max() - times.min() <= 1, photograph
+
+
+def test_what_one_epoch_leaves_out_of_a_large_class_the_next_one_shows() -> None:
+    table = images({"mask_weared_incorrect": [1] * 10, "with_mask": [1] * 100, "without_mask": [1] * 10})
+    drawn = table.iloc[np.concatenate(epochs(table, 5))]  # 5 times 40 draws for 100 photographs
+    assert set(drawn.loc[drawn["label"] == "with_mask"].index.value_counts()) == {2}
+    assert (drawn["label"] == "with_mask").sum() == 200
+
+
+def test_with_equal_classes_and_no_copies_every_image_comes_once_an_epoch_in_an_order_of_its_own() -> None:
+    first, second = epochs(images({name: [1] * 30 for name in CLASSES}), 2)
+    assert sorted(first) == sorted(second) == list(range(90))
+    assert list(first) != list(second)
+
+
+def test_an_epoch_can_be_repeated_by_itself_and_depends_on_the_seed() -> None:
+    table = images({"mask_weared_incorrect": [7, 2], "with_mask": [1] * 30, "without_mask": [2] * 8})
+    alone = epoch_order(list(table["label"]), list(table["photograph"]), True, 1, 3)
+    assert np.array_equal(epochs(table, 4)[3], alone)
+    assert not np.array_equal(epochs(table, 4, seed=2)[3], alone)
+
+
+def test_the_first_copy_that_is_seen_is_not_always_the_first_file() -> None:
+    table = images({name: [10] * 20 for name in CLASSES})
+    round_of_all = epoch_order(["with_mask"] * 200, list(table["photograph"][:200]), True, 1, 0)
+    assert len({image % 10 for image in round_of_all}) == 10
+    first_seen = {image // 10: image % 10 for image in reversed(round_of_all)}
+    assert len(set(first_seen.values())) > 3
+
+
+def test_a_group_that_stands_in_two_classes_is_a_photograph_of_each() -> None:
+    drawn = epoch_order(["with_mask", "without_mask", "without_mask"] * 4, ["g1"] * 12, False, 1, 0)
+    assert np.isin(drawn, [0, 3, 6, 9]).sum() == 6

@@ -37,6 +37,7 @@ def test_every_setting_of_a_group_that_a_stage_reads_is_declared() -> None:
     assert declared == {
         "download": {"sources.${item}"},
         "merge": {"data.sources", "merge"},
+        "group": {"group"},
         "split": {"split"},
         "backbone": {"backbone"},
         "train": {f"train.{name}" for name in TrainParams.model_fields},

@@ -5,12 +5,16 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from facemask.archives import Archive, write_archive
 from facemask.errors import FacemaskError
+from facemask.images import decode
 from facemask.labels import CLASSES
-from facemask.merging import Merged, class_counts, describe, merge, remove_unused, side_counts
+from facemask.manifest import read_catalogue, write_catalogue
+from facemask.measures import MEASURES, measure
+from facemask.merging import Merged, class_counts, merge, remove_unused, side_counts
 from facemask.params import MergeParams
 from tests.bad_images import CASES, animation, cut, picture, saved
 
@@ -51,7 +55,7 @@ def members(path: Path) -> dict[str, bytes]:
 def test_images_keep_their_bytes_and_are_named_by_source_class_and_path(raw: Path) -> None:
     files = one_of_each("Data/")
     add_source(raw, "mine", files, {f"Data/{label}": label for label in CLASSES})
-    table = merged(raw).manifest
+    table = merged(raw).catalogue
     expected = {f"mine/{label}/Data/{label}/1.png": files[f"Data/{label}/1.png"] for label in CLASSES}
     assert members(raw.parent / "images.zip") == expected
     assert list(table["id"]) == sorted(expected)
@@ -87,8 +91,8 @@ def test_equal_names_in_two_sources_both_survive_and_their_order_makes_no_differ
     first = merged(raw, "one", "two")
     archive = (raw.parent / "images.zip").read_bytes()
     second = merged(raw, "two", "one")
-    assert len(first.manifest) == 6
-    assert first.manifest.equals(second.manifest)
+    assert len(first.catalogue) == 6
+    assert first.catalogue.equals(second.catalogue)
     assert archive == (raw.parent / "images.zip").read_bytes()
 
 
@@ -101,7 +105,7 @@ def test_the_longest_folder_decides_and_names_of_folders_are_compared_whole(raw:
     }
     folders = {"faces": "with_mask", "faces/bare": "without_mask", "faces/bare/chin": "mask_weared_incorrect"}
     add_source(raw, "mine", files, folders)
-    table = merged(raw).manifest
+    table = merged(raw).catalogue
     assert dict(zip(table["id"].str.split("/", n=2).str[2], table["label"], strict=True)) == {
         "faces/1.png": "with_mask",
         "faces/bare/1.png": "without_mask",
@@ -129,7 +133,7 @@ def test_every_file_that_is_not_used_is_listed_with_its_reason(raw: Path) -> Non
     }
     add_source(raw, "mine", files)
     result = merged(raw, max_megapixels=0.1)
-    assert len(result.manifest) == 3
+    assert len(result.catalogue) == 3
     assert result.left_out == sorted(
         [
             ("mine", "README.md", "in no folder that stands for a class"),
@@ -154,21 +158,35 @@ def test_every_kind_of_bad_and_odd_file_at_once_is_used_or_listed(raw: Path) -> 
         f"with_mask/{number:03}": case.expected for number, case in enumerate(CASES) if isinstance(case.expected, str)
     }
     assert reasons == expected
-    assert len(result.manifest) + len(result.left_out) == len(odd) + 3
+    assert len(result.catalogue) + len(result.left_out) == len(odd) + 3
 
 
-def test_copies_are_grouped_and_flagged(raw: Path) -> None:
-    files = one_of_each() | {"with_mask/2.png": photo(1), "without_mask/3.png": photo(1)}
-    add_source(raw, "mine", files)
-    table = merged(raw).manifest.set_index("id")
-    assert dict(table["flags"]) == {
-        "mine/mask_weared_incorrect/mask_weared_incorrect/1.png": "",
-        "mine/with_mask/with_mask/1.png": "contradiction",
-        "mine/with_mask/with_mask/2.png": "duplicate contradiction",
-        "mine/without_mask/without_mask/1.png": "",
-        "mine/without_mask/without_mask/3.png": "contradiction",
+def test_the_format_is_that_of_the_content_whatever_the_name_says(raw: Path) -> None:
+    files = one_of_each() | {
+        "with_mask/2.png": photo(5, 200, 100, "JPEG"),
+        "with_mask/3.jpg": animation("MPO"),
+        "with_mask/4": photo(6, kind="WEBP"),
     }
-    assert table["group"].nunique() == 3
+    add_source(raw, "mine", files)
+    formats = merged(raw).catalogue.set_index("id")["format"]
+    assert list(formats["mine/with_mask/with_mask/1.png":]) == ["PNG", "JPEG", "JPEG", "WEBP", "PNG"]
+
+
+def test_every_image_is_measured_as_it_is_decoded(raw: Path) -> None:
+    dark = np.full((30, 40, 3), 20, np.uint8)
+    add_source(raw, "mine", one_of_each() | {"with_mask/dark.png": saved(dark, "PNG")})
+    table = merged(raw).catalogue.set_index("id")
+    for name, data in members(raw.parent / "images.zip").items():
+        assert dict(table.loc[name, list(MEASURES)]) == measure(decode(data))
+    assert table.loc["mine/with_mask/with_mask/dark.png", "brightness"] == 20
+    assert table.loc["mine/with_mask/with_mask/dark.png", "contrast"] == 0
+
+
+def test_the_catalogue_can_be_written_and_read_and_stays_the_same(raw: Path) -> None:
+    add_source(raw, "mine", one_of_each() | {"attributes.csv": b"path,hair\nwith_mask/1.png,NA\n"})
+    table = merged(raw).catalogue
+    write_catalogue(raw.parent / "images.csv", table)
+    pd.testing.assert_frame_equal(read_catalogue(raw.parent / "images.csv"), table, check_dtype=False)
 
 
 def test_attributes_of_all_sources_become_columns_that_are_empty_where_unknown(raw: Path) -> None:
@@ -177,7 +195,7 @@ def test_attributes_of_all_sources_become_columns_that_are_empty_where_unknown(r
     add_source(raw, "one", one_of_each() | {"attributes.csv": one})
     add_source(raw, "two", one_of_each() | {"attributes.csv": two})
     result = merged(raw, "one", "two")
-    table = result.manifest.set_index("id")
+    table = result.catalogue.set_index("id")
     assert list(table.columns[-3:]) == ["attr_glasses", "attr_hair", "attr_tone"]
     assert list(table.loc["one/with_mask/with_mask/1.png", "attr_glasses":"attr_tone"]) == ["", "long", "7"]
     assert list(table.loc["one/without_mask/without_mask/1.png", "attr_glasses":"attr_tone"]) == ["", "", "1"]
@@ -212,7 +230,7 @@ def test_attributes_that_are_odd_in_any_way_are_left_aside_and_listed(raw: Path,
     add_source(raw, "mine", one_of_each() | {"attributes.csv": content})
     result = merged(raw)
     assert result.left_out == [("mine", "attributes.csv", "not a table of attributes")]
-    assert not [column for column in map(str, result.manifest) if column.startswith("attr_")]
+    assert not [column for column in map(str, result.catalogue) if column.startswith("attr_")]
 
 
 def test_a_folder_of_the_map_that_is_not_there_is_named_with_those_that_are(raw: Path) -> None:
@@ -268,34 +286,10 @@ def test_what_a_person_put_among_the_archives_is_named_and_not_deleted(raw: Path
     assert sorted(path.name for path in raw.iterdir()) == ["my photos.zip", "notes.json", "one.json", "one.zip"]
 
 
-def test_the_summary_counts_what_there_is(raw: Path) -> None:
-    files = one_of_each() | {
-        "with_mask/2.png": photo(1),
-        "with_mask/3.jpg": photo(5, 200, 100, "JPEG"),
-        "with_mask/4.jpg": animation("MPO"),
-        "with_mask/5.jpg": b"",
-        "README": b"",
-    }
-    add_source(raw, "mine", files)
-    summary = describe(merged(raw))
-    assert summary == {
-        "images": 6,
-        "groups": 5,
-        "duplicates": 1,
-        "contradictions": 0,
-        "left_out": {"total": 2, "empty file": 1, "in no folder that stands for a class": 1},
-        "label": {"mask_weared_incorrect": 1, "with_mask": 4, "without_mask": 1},
-        "source": {"mine": {"mask_weared_incorrect": 1, "with_mask": 4, "without_mask": 1}},
-        "width": {"min": 50, "median": 50.0, "max": 100},
-        "height": {"min": 40, "median": 40.0, "max": 200},
-        "format": {"JPEG": 2, "PNG": 4},
-    }
-
-
 def test_class_and_side_counts_have_zeros_where_nothing_is(raw: Path) -> None:
     add_source(raw, "one", one_of_each() | {"with_mask/2.png": photo(7, 100, 64)})
     add_source(raw, "two", {"with_mask/1.png": photo(8)}, {"with_mask": "with_mask"})
-    table = merged(raw, "one", "two").manifest
+    table = merged(raw, "one", "two").catalogue
     assert class_counts(table) == [
         ("one", "mask_weared_incorrect", 1),
         ("one", "with_mask", 2),

@@ -37,6 +37,21 @@ def test_the_committed_params_are_valid_and_train_on_drawn_faces_at_224_pixels()
     assert params.train.head.epochs + params.train.fine_tuning.epochs <= 20
 
 
+def test_as_committed_nothing_doubtful_is_used_and_no_leak_is_let_pass() -> None:
+    params = load_params(ROOT / "params.yaml")
+    assert (params.split.contradictions, params.split.junk, params.split.leaks.limit) == ("drop", "drop", 0)
+    assert params.train.sampling == "photograph"
+
+
+def test_settings_of_one_level_may_be_left_out_and_are_then_as_committed(
+    settings: dict[str, Any], tmp_path: Path
+) -> None:
+    committed = load(settings, tmp_path)
+    for key in ("merge", "group", "split"):
+        settings[key] = {}
+    assert load(settings, tmp_path) == committed
+
+
 def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
     handles = {getattr(source, "handle", None) for source in load_params(ROOT / "params.yaml").sources.values()}
     assert {"vijaykumar1799/face-mask-detection", "shiekhburhan/face-mask-dataset"} <= handles
@@ -53,6 +68,17 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
         ("train.head.epochs", 17, "train: head.epochs and fine_tuning.epochs together are more than 20"),
         ("split.val", 0.85, "split: val and test together leave less than 0.1 for training"),
         ("split.test", 0, "split.test: Input should be greater than 0"),
+        ("split.contradictions", "keep", "split.contradictions: Input should be 'drop' or 'majority', not 'keep'"),
+        ("split.junk", True, "split.junk: Input should be 'drop' or 'keep', not True"),
+        ("split.leaks.similarity", 1.2, "split.leaks.similarity: Input should be less than or equal to 1, not 1.2"),
+        ("split.leaks.limit", -1, "split.leaks.limit: Input should be greater than or equal to 0, not -1"),
+        ("split.leaks", None, "split.leaks: settings are expected below this key"),
+        ("group.candidates", 0, "group.candidates: Input should be greater than or equal to 1, not 0"),
+        ("group.junk.blured", 0.1, "group.junk.blured: Extra inputs are not permitted"),
+        ("group.junk.posterised", 9, "group.junk.posterised: Input should be less than or equal to 8, not 9"),
+        ("group.junk.too_small", 2.5, "group.junk.too_small: Input should be a valid integer"),
+        ("merge.sheet_images_per_class", 8, "merge.sheet_images_per_class: Extra inputs are not permitted"),
+        ("train.sampling", "group", "train.sampling: Input should be 'photograph' or 'image', not 'group'"),
         ("backbone.source", "wheels", "backbone.source: Input should be 'wheel', 'keras' or 'none', not 'wheels'"),
         ("data.sources", [], "data.sources"),
         ("data.sources", ["sample", "sample"], "data.sources: a source is named twice"),
@@ -99,9 +125,10 @@ def test_all_wrong_settings_are_told_at_once(settings: dict[str, Any], tmp_path:
     assert "report.wrong_images" in str(refused.value)
 
 
-def test_a_missing_group_is_named(settings: dict[str, Any], tmp_path: Path) -> None:
-    del settings["split"]
-    with pytest.raises(FacemaskError, match="split: Field required"):
+@pytest.mark.parametrize("group", ["merge", "group", "split", "report"])
+def test_a_missing_group_is_named(settings: dict[str, Any], tmp_path: Path, group: str) -> None:
+    del settings[group]
+    with pytest.raises(FacemaskError, match=f"{group}: Field required"):
         load(settings, tmp_path)
 
 

@@ -9,11 +9,17 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import yaml
+from PIL import Image, ImageEnhance
+
+from facemask.leaks import read_leaks
+from facemask.manifest import read_manifest, write_manifest
+from facemask.splitting import DROPPED, read_split
 
 ROOT = Path(__file__).parents[1]
-STAGES = ("download@sample", "merge", "split", "backbone", "train", "evaluate", "export", "report")
+STAGES = ("download@sample", "merge", "group", "split", "backbone", "train", "evaluate", "export", "report")
 TINY: dict[str, Any] = {
     "sources.sample.per_class": 12,
     "split.val": 0.25,
@@ -62,6 +68,15 @@ def dvc(repo: Path, *arguments: str) -> str:
     return done.stdout
 
 
+def figures(repo: Path, name: str) -> dict[str, Any]:
+    return json.loads((repo / "metrics" / f"{name}.json").read_text(encoding="utf-8"))
+
+
+def groups_of(names: pd.Series) -> set[frozenset[int]]:
+    """Which rows have equal names, whatever the names are."""
+    return {frozenset(rows) for rows in names.groupby(names).groups.values()}
+
+
 def make_repo(folder: Path) -> Path:
     """Clone what is in the work tree into a git repository of its own, without any out."""
     tracked = run(ROOT, "git", "ls-files", "--cached", "--others", "--exclude-standard").stdout.splitlines()
@@ -97,11 +112,9 @@ def test_one_command_makes_model_metrics_plots_and_report(built: Path) -> None:
     assert set(lock["stages"]) == set(STAGES)
     outs = [out["path"] for stage in lock["stages"].values() for out in stage.get("outs", [])]
     assert all((built / out).exists() for out in outs)
-    test = json.loads((built / "metrics" / "evaluation.json").read_text(encoding="utf-8"))["test"]
+    test = figures(built, "evaluation")["test"]
     assert 0 <= test["accuracy"] <= 1
-    assert (
-        test["images"] == json.loads((built / "metrics" / "split.json").read_text(encoding="utf-8"))["images"]["test"]
-    )
+    assert test["images"] == figures(built, "split")["images"]["test"]
 
 
 def test_a_second_run_has_nothing_to_do(built: Path) -> None:
@@ -119,10 +132,14 @@ def test_a_run_from_nothing_gives_the_same_lock(built: Path, tmp_path: Path) -> 
     [
         ("sources.sample.seed", 2, "download@sample"),
         ("merge.min_side", 20, "merge"),
+        ("group.candidates", 30, "group"),
+        ("group.junk.blurred", 0.03, "group"),
         ("split.seed", 2, "split"),
+        ("split.leaks.limit", 1, "split"),
         ("backbone.seed", 2, "backbone"),
         ("train.dropout", 0.3, "train"),
         ("train.augmentation.flip", 0.1, "train"),
+        ("train.sampling", "image", "train"),
         ("evaluate.batch_size", 2, "evaluate"),
         ("export.parity_images", 2, "export"),
         ("report.wrong_images", 1, "report"),
@@ -144,7 +161,7 @@ def test_what_does_not_depend_on_a_changed_setting_is_not_run_again(copy_of_buil
     assert stages_run(dvc(copy_of_built, "repro")) == ["export", "report"]
 
 
-def test_a_new_split_trains_again_but_does_not_draw_or_merge_again(copy_of_built: Path) -> None:
+def test_a_new_split_trains_again_but_does_not_draw_merge_or_group_again(copy_of_built: Path) -> None:
     set_params(copy_of_built, {"split.seed": 2})
     assert stages_run(dvc(copy_of_built, "repro")) == ["split", "train", "evaluate", "export", "report"]
 
@@ -187,10 +204,83 @@ def test_own_photographs_need_an_entry_and_new_ones_are_noticed(
     own_photographs(copy_of_built / "data" / "own", 8)
     set_params(copy_of_built, {"data.sources": ["own"]})
     ran = stages_run(dvc(copy_of_built, "repro"))
-    assert ran == ["download@own", "merge", "split", "train", "evaluate", "export", "report"]
-    assert json.loads((copy_of_built / "metrics" / "data.json").read_text(encoding="utf-8"))["images"] == 24
+    assert ran == ["download@own", "merge", "group", "split", "train", "evaluate", "export", "report"]
+    assert figures(copy_of_built, "data")["images"] == 24
     own_photographs(copy_of_built / "data" / "own", 9)
-    assert stages_run(dvc(copy_of_built, "repro"))[:3] == ["download@own", "merge", "split"]
+    assert stages_run(dvc(copy_of_built, "repro"))[:3] == ["download@own", "merge", "group"]
+
+
+def test_the_same_photograph_in_two_classes_of_own_photographs_is_left_out_and_listed(
+    copy_of_built: Path, own_photographs: Callable[[Path, int], None]
+) -> None:
+    own = copy_of_built / "data" / "own"
+    own_photographs(own, 8)
+    original = min((own / "with_mask").iterdir())
+    with Image.open(original) as picture:
+        copy = ImageEnhance.Brightness(picture.convert("RGB").transpose(Image.Transpose.FLIP_LEFT_RIGHT)).enhance(0.5)
+        copy.save(own / "without_mask" / "somebody.png")
+    set_params(copy_of_built, {"data.sources": ["own"]})
+    dvc(copy_of_built, "repro", "split")
+
+    table = read_split(copy_of_built / "data" / "split.csv").set_index("id")
+    pair = [f"own/with_mask/with_mask/{original.name}", "own/without_mask/without_mask/somebody.png"]
+    assert table.loc[pair, "group"].nunique() == 1
+    assert sorted(table.index[table["part"] == DROPPED]) == pair
+    assert set(table.loc[pair, "reason"]) == {"contradicting labels"}
+    manifest = read_manifest(copy_of_built / "data" / "manifest.csv").set_index("id")
+    assert sorted(manifest.index[manifest["flags"].str.contains("contradiction")]) == pair
+    assert figures(copy_of_built, "data")["contradictions"] == 2
+    assert figures(copy_of_built, "split")["dropped"] == {"contradicting labels": 2}
+
+
+def test_planted_copies_stand_in_one_group_and_one_part_and_other_portraits_do_not(built: Path) -> None:
+    manifest = read_manifest(built / "data" / "manifest.csv")
+    path = manifest["id"].str.split("/", n=2).str[2]
+    original = path.where(manifest["attr_planted"] == "", manifest["attr_planted_of"])
+    assert (manifest["attr_planted"] != "").sum() >= 10
+    assert groups_of(manifest["group"]) == groups_of(original)
+    table = read_split(built / "data" / "split.csv")
+    assert list(table["id"]) == list(manifest["id"])
+    assert table.groupby(original)["part"].nunique().max() == 1
+    assert (table.loc[manifest["attr_planted"] == "contradiction", "part"] == DROPPED).all()
+
+
+def test_copies_that_grouping_has_missed_are_caught_as_leaks_until_they_are_let_pass(copy_of_built: Path) -> None:
+    path = copy_of_built / "data" / "manifest.csv"
+    manifest = read_manifest(path)
+    photograph = manifest.set_index("id")["group"]
+    # As if only files of equal bytes had been found to be copies.
+    manifest["group"] = "g" + manifest["sha256"].str[:16]
+    write_manifest(path, manifest)
+    before = (copy_of_built / "metrics" / "split.json").read_bytes()
+
+    done = run(copy_of_built, "python", "stages/split.py")
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    leaks = read_leaks(copy_of_built / "data" / "leaks.csv")
+    suspicious = leaks[leaks["suspicious"]]
+    assert len(suspicious) > 0
+    assert (suspicious["id"].map(photograph) == suspicious["train_id"].map(photograph)).all()
+    first = suspicious.iloc[0]
+    assert f"first {first['id']} like {first['train_id']}" in done.stderr
+    assert f"{len(suspicious)} validation or test images look like copies" in done.stderr
+    assert (copy_of_built / "metrics" / "split.json").read_bytes() == before
+
+    set_params(copy_of_built, {"split.leaks.limit": len(suspicious)})
+    done = run(copy_of_built, "python", "stages/split.py")
+    assert done.returncode == 0, done.stderr
+    assert figures(copy_of_built, "split")["leaks"]["suspicious_pairs"] == len(suspicious)
+    assert figures(copy_of_built, "split")["leaks"]["highest_similarity"] == first["similarity"]
+    pd.testing.assert_frame_equal(read_leaks(copy_of_built / "data" / "leaks.csv"), leaks)
+
+
+def test_the_split_of_the_sample_has_no_suspicious_pairs_and_says_so(built: Path) -> None:
+    leaks = figures(built, "split")["leaks"]
+    similarity = leaks.pop("highest_similarity")
+    assert leaks == {"groups_in_two_parts": 0, "equal_files_in_two_parts": 0, "suspicious_pairs": 0}
+    listed = read_leaks(built / "data" / "leaks.csv")
+    assert not listed["suspicious"].any()
+    assert similarity == listed["similarity"].max()
 
 
 @pytest.mark.parametrize("stage", STAGES)
@@ -213,17 +303,14 @@ def test_a_stage_opens_no_file_that_it_does_not_declare(copy_of_built: Path, tmp
 
 @pytest.fixture
 def own_photographs() -> Callable[[Path, int], None]:
-    import numpy as np
-    from PIL import Image
-
-    from facemask.labels import CLASSES
+    """Writes drawn portraits into a folder per class; a smaller number of them is the beginning of a larger one."""
+    from facemask.sources.sample import draw_sample
 
     def write(folder: Path, per_class: int) -> None:
-        for index, label in enumerate(CLASSES):
-            (folder / label).mkdir(parents=True, exist_ok=True)
-            for number in range(per_class):
-                pixels = np.random.default_rng([index, number]).integers(0, 256, (40, 40, 3), dtype=np.uint8)
-                Image.fromarray(pixels).save(folder / label / f"{number}.png")
+        for name, data in draw_sample(per_class, seed=7, workers=1):
+            if name.endswith((".jpg", ".png")) and int(Path(name).stem) < per_class:
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                (folder / name).write_bytes(data)
 
     return write
 

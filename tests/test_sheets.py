@@ -3,6 +3,7 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import pytest
 from PIL import Image
 
 from facemask.archives import Archive, write_archive
@@ -15,11 +16,11 @@ RED = np.full((90, 60, 3), (255, 0, 0), np.uint8)
 
 def manifest(*counts: tuple[str, str, int], flags: str = "") -> pd.DataFrame:
     rows = [
-        (f"{source}/{label}/{number:04}.png", source, label, flags)
+        (f"{source}/{label}/{number:04}.png", source, label, f"{source}-{label}-{number}", flags)
         for source, label, count in counts
         for number in range(count)
     ]
-    return pd.DataFrame(rows, columns=["id", "source", "label", "flags"])
+    return pd.DataFrame(rows, columns=["id", "source", "label", "group", "flags"])
 
 
 def test_sources_are_shown_in_equal_numbers_as_far_as_they_last() -> None:
@@ -38,11 +39,27 @@ def test_the_choice_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     assert first != choose_samples(table, 16, seed=2)
 
 
-def test_flagged_images_are_shown_only_if_a_class_has_no_others() -> None:
-    flagged = manifest(("a", "with_mask", 30), flags="duplicate")
+@pytest.mark.parametrize("flags", ["duplicate", "contradiction", "near_constant", "duplicate blurred"])
+def test_flagged_images_are_shown_only_if_a_class_has_no_others(flags: str) -> None:
+    flagged = manifest(("a", "with_mask", 30), flags=flags)
     assert len(choose_samples(flagged, 8, seed=1)["with_mask"]) == 8
     table = pd.concat([flagged, manifest(("b", "with_mask", 2))])
     assert {name[0] for name in choose_samples(table, 8, seed=1)["with_mask"]} == {"b"}
+
+
+def test_of_each_photograph_one_picture_is_shown_however_many_copies_it_has() -> None:
+    table = manifest(("a", "with_mask", 30), ("b", "with_mask", 30))
+    table["group"] = [f"photograph {number % 5}" for number in range(len(table))]
+    chosen = choose_samples(table, 16, seed=1)["with_mask"]
+    assert sorted(table.set_index("id").loc[chosen, "group"]) == [f"photograph {number}" for number in range(5)]
+    assert chosen == choose_samples(table[::-1], 16, seed=1)["with_mask"]
+
+
+def test_a_photograph_whose_first_copy_is_flagged_is_shown_by_another() -> None:
+    table = manifest(("a", "with_mask", 3))
+    table["group"] = "one photograph"
+    table.loc[0, "flags"] = "blurred"
+    assert choose_samples(table, 16, seed=1)["with_mask"] == ["a/with_mask/0001.png"]
 
 
 def test_a_class_without_images_has_no_samples_and_still_a_title() -> None:

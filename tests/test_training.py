@@ -4,6 +4,8 @@ import io
 import json
 import subprocess
 import sys
+from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,8 @@ from facemask.archives import Archive, write_archive
 from facemask.backbone import write_backbone
 from facemask.labels import CLASSES
 from facemask.outs import write_csv
-from facemask.params import BackboneParams, TrainParams
-from facemask.splitting import COLUMNS
+from facemask.params import AugmentationParams, BackboneParams, TrainParams
+from facemask.splitting import COLUMNS, part_of
 from facemask.training import HISTORY, TrainingBatches, summarise, train
 
 COLOURS = {"mask_weared_incorrect": (220, 40, 40), "with_mask": (40, 200, 40), "without_mask": (40, 40, 220)}
@@ -115,21 +117,67 @@ def test_two_processes_train_the_same_bytes(data: Path, tmp_path: Path) -> None:
     assert files[0].read_bytes() == files[1].read_bytes()
 
 
-def test_every_image_comes_once_a_pass_in_an_order_of_its_own(data: Path) -> None:
-    settings = TrainParams.model_validate(SMALL)
-    names = [f"s/{label}/{number:02}.png" for label in CLASSES for number in range(7)]
-    targets = np.eye(21, dtype=np.float32)  # tells which image a row is
-    with Archive(data / "images.zip") as archive:
-        batches = TrainingBatches(archive, names, targets, settings)
-        passes = [np.concatenate([labels for _, labels in batches.passes(1)]).argmax(axis=1) for _ in range(2)]
-    assert [len(order) for order in passes] == [21, 21]
-    assert all(sorted(order) == list(range(21)) for order in passes)
-    assert list(passes[0]) != list(passes[1])
+def plain(**changes: Any) -> TrainParams:
+    """Settings without augmentation, so that one can tell which image one looks at."""
+    off = dict.fromkeys(AugmentationParams.model_fields, 0.0)
+    return TrainParams.model_validate({**SMALL, "augmentation": off, **changes})
 
 
-def test_a_pass_shows_each_image_in_another_way(data: Path) -> None:
-    settings = TrainParams.model_validate(SMALL)
+@pytest.fixture
+def copies(tmp_path: Path) -> Iterator[tuple[Archive, pd.DataFrame]]:
+    """One class: a photograph with eight copies and four others; the grey level tells which image it is."""
+    members = {}
+    rows = []
+    for number in range(12):
+        buffer = io.BytesIO()
+        Image.new("L", (32, 32), 20 * number).save(buffer, "PNG")
+        members[f"{number:02}.png"] = buffer.getvalue()
+        group = "inflated" if number < 8 else f"single{number}"
+        rows.append((f"{number:02}.png", "s", "with_mask", group, "train", ""))
+    write_archive(tmp_path / "images.zip", sorted(members.items()))
+    with Archive(tmp_path / "images.zip") as archive:
+        yield archive, pd.DataFrame(rows, columns=COLUMNS)
+
+
+def shown(batches: TrainingBatches, passes: int) -> list[int]:
+    """Say which image stands at each place of the next passes."""
+    return [int(image[0, 0, 0]) // 20 for pixels, _ in batches.passes(passes) for image in pixels]
+
+
+def test_eight_copies_count_as_one_photograph(copies: tuple[Archive, pd.DataFrame]) -> None:
+    images = shown(TrainingBatches(*copies, plain(sampling="photograph")), passes=5)
+    times = Counter("inflated" if image < 8 else f"single{image}" for image in images)
+    assert set(times.values()) == {12}  # five epochs of 12 draws, for five photographs
+    assert {image for image in images if image < 8} == set(range(8))  # seen in eight ways
+
+
+def test_each_file_counts_where_images_are_sampled(copies: tuple[Archive, pd.DataFrame]) -> None:
+    images = shown(TrainingBatches(*copies, plain(sampling="image")), passes=5)
+    assert Counter(images) == dict.fromkeys(range(12), 5)
+
+
+def test_pixels_and_labels_belong_together(data: Path) -> None:
+    split = pd.read_csv(data / "split.csv", dtype=str, keep_default_na=False)
     with Archive(data / "images.zip") as archive:
-        batches = TrainingBatches(archive, ["s/with_mask/00.png"], np.eye(3, dtype=np.float32)[[1]], settings)
-        (first, _), (second, _) = batches.passes(2)
-    assert not np.array_equal(first, second)
+        for pixels, labels in TrainingBatches(archive, part_of(split, "train"), plain()).passes(1):
+            strongest = pixels.mean(axis=(1, 2)).argmax(axis=1)  # red, green, blue: the classes in their order
+            assert np.array_equal(strongest, labels.argmax(axis=1))
+
+
+def test_training_can_begin_with_any_epoch(copies: tuple[Archive, pd.DataFrame]) -> None:
+    settings = TrainParams.model_validate(SMALL)
+    third = list(TrainingBatches(*copies, settings).passes(3))[-2:]
+    alone = list(TrainingBatches(*copies, settings, epoch=2).passes(1))
+    for (pixels, labels), (same_pixels, same_labels) in zip(third, alone, strict=True):
+        assert np.array_equal(pixels, same_pixels)
+        assert np.array_equal(labels, same_labels)
+
+
+def test_an_image_that_comes_again_is_seen_in_another_way(copies: tuple[Archive, pd.DataFrame]) -> None:
+    archive, rows = copies
+    settings = TrainParams.model_validate(SMALL)
+    (within, _), (later, _) = TrainingBatches(
+        archive, pd.concat([rows.iloc[[9]]] * 2, ignore_index=True), settings
+    ).passes(2)
+    assert not np.array_equal(within[0], within[1])
+    assert not np.array_equal(within[0], later[0])

@@ -5,18 +5,17 @@ The headings follow M. Mitchell et al., "Model Cards for Model Reporting", 2019.
 
 from dataclasses import dataclass
 
+import pandas as pd
+
+from facemask.duplicates import CONTRADICTION
+from facemask.junk import JUNK_FLAGS
 from facemask.labels import CLASSES
 from facemask.report import tables
+from facemask.report.evidence import JUNK_TITLES, flagged, shortcut_warnings
 from facemask.report.findings import Findings
 from facemask.report.tables import Table, count, percent
 from facemask.sheets import TITLES
-
-# To be changed together with `facemask.duplicates.group_copies`, which says what a group is.
-SPLIT_CAUTION = (
-    "Only files with equal bytes are kept together when the images are split. Changed copies of one photograph "
-    "(cropped, mirrored, made darker, with another mask drawn on it) can still be on both sides, and then the figures "
-    "look better than they are."
-)
+from facemask.splitting import DROPPED
 
 
 @dataclass(frozen=True)
@@ -43,6 +42,66 @@ def drawn_warning(findings: Findings) -> str:
     return (
         f"{count(number)} of the {count(findings.data['images'])} pictures in this run were drawn by this project. "
         "Figures from drawn faces say nothing about real ones: look at the figures by source."
+    )
+
+
+def data_sentences(findings: Findings) -> tuple[str, ...]:
+    """Say what the data consist of: photographs, copies, contradictions, junk."""
+    data, manifest = findings.data, findings.manifest
+    copies = data["images"] - data["groups"]
+    one = "1 file is a copy" if copies == 1 else f"{count(copies)} files are copies"
+    equal = f", {count(data['duplicates'])} of them byte for byte and under the same label"
+    sentences = [
+        f"{count(data['images'], 'file')} show {count(data['groups'], 'photograph')}: {one} of another file"
+        f"{equal if copies else ''}."
+    ]
+    if data["contradictions"]:
+        files = flagged(manifest, [CONTRADICTION])
+        number = files["group"].nunique()
+        verb = "carries" if number == 1 else "carry"
+        sentences.append(
+            f"{count(number, 'photograph')} ({count(len(files), 'file')}) {verb} two labels; "
+            f"{_left_out(findings, files)} of these files were left out."
+        )
+    else:
+        sentences.append("No photograph carries two labels.")
+    return (*sentences, _junk_sentence(findings))
+
+
+def _junk_sentence(findings: Findings) -> str:
+    reasons = [f"{JUNK_TITLES[flag].lower()} {count(n)}" for flag, n in findings.data["junk"].items() if n]
+    if not reasons:
+        return "No picture is nearly of one colour, posterised, too small or blurred."
+    files = flagged(findings.manifest, JUNK_FLAGS)
+    return (
+        f"Nothing can be learned from {count(len(files), 'picture')} ({', '.join(reasons)}); "
+        f"{_left_out(findings, files)} of them were left out."
+    )
+
+
+def _left_out(findings: Findings, files: pd.DataFrame) -> str:
+    """Say how many of the files stand in no part: "all", "none" or a number."""
+    dropped = set(findings.parts.loc[findings.parts["part"] == DROPPED, "id"])
+    number = int(files["id"].isin(dropped).sum())
+    return {len(files): "all", 0: "none"}.get(number, count(number))
+
+
+def leak_sentence(findings: Findings) -> str:
+    """Say what the check that is independent of the grouping found."""
+    number = findings.split["leaks"]["suspicious_pairs"]
+    found = "no suspicious pair" if number == 0 else count(number, "suspicious pair")
+    return (
+        "A second check, which compares whole pictures instead of local features, found "
+        f"{found} between the training images and the others."
+    )
+
+
+def split_caution(findings: Findings) -> str:
+    """Say how far the split can be trusted."""
+    return (
+        "Copies of one photograph (cropped, turned, mirrored, darkened and the like) are found by their local features "
+        f"and kept in one part of the split. {leak_sentence(findings)} Copies that were changed heavily can still be "
+        "unfound; then the figures look better than they are."
     )
 
 
@@ -76,7 +135,11 @@ def model_card(findings: Findings) -> list[Section]:
                 "Whole photographs: it expects one face, cut out with some margin.",
             ),
         ),
-        Section("Data and licences", (_split_sentence(findings),), table=tables.sources(findings)),
+        Section(
+            "Data and licences",
+            (" ".join(data_sentences(findings)), _split_sentence(findings)),
+            table=tables.sources(findings),
+        ),
         Section("Figures", _figures(findings), table=tables.per_class(findings)),
         Section("Limits", bullets=_limits(findings)),
         Section(
@@ -85,8 +148,8 @@ def model_card(findings: Findings) -> list[Section]:
                 "Nothing leaves the machine: training, evaluation and prediction run where the pictures are, and no "
                 "picture or figure is sent anywhere. The network is used only to fetch published data sets and "
                 "pretrained weights.",
-                "The report page itself holds pictures of faces: the samples and the wrong predictions. Before you "
-                "pass it on, make sure that those pictured agree.",
+                "The report page itself holds pictures of faces: samples, copies, similar pairs, wrong predictions. "
+                "Before you pass it on, make sure that those pictured agree.",
             ),
         ),
     ]
@@ -108,8 +171,9 @@ def _what_it_is(findings: Findings) -> tuple[str, ...]:
 def _split_sentence(findings: Findings) -> str:
     images = findings.split["images"]
     return (
-        f"{count(findings.data['images'])} images: {count(images['train'])} to train on, {count(images['val'])} to "
-        f"choose the best epoch by, {count(images['test'])} to test on."
+        f"Of the files, {count(images['train'])} are to train on, {count(images['val'])} to "
+        f"choose the best epoch by, {count(images['test'])} to test on; {count(images['dropped'])} "
+        "are left out."
     )
 
 
@@ -125,7 +189,8 @@ def _figures(findings: Findings) -> tuple[str, ...]:
 
 def _limits(findings: Findings) -> tuple[str, ...]:
     return (
-        SPLIT_CAUTION,
+        split_caution(findings),
+        *shortcut_warnings(findings),
         "The test images come from the same sources as those trained on. On pictures from elsewhere, with another "
         "camera, another light, other people, expect more mistakes.",
         "Models of this kind are known to stumble over beards, hands and scarves before the mouth, black or printed "

@@ -11,11 +11,17 @@ import pandas as pd
 from facemask.errors import FacemaskError
 from facemask.evaluation import read_predictions
 from facemask.labels import CLASSES
+from facemask.leaks import read_leaks
 from facemask.manifest import read_manifest
+from facemask.splitting import read_split
 from facemask.tables import read_table
 
 Json = dict[str, Any]
 
+_DATA_KEYS = (
+    *("images", "groups", "duplicates", "contradictions", "junk", "left_out", "label", "groups_by_label", "source"),
+    *("width", "height", "format", "shortcuts"),
+)
 _CURVE = dict.fromkeys(CLASSES, "float64")
 
 
@@ -36,6 +42,8 @@ class Findings:
     Attributes:
         cards: for each source in use, sorted by name, its card `data/raw/<source>.json`.
         left_out: text columns `source`, `path`, `reason`.
+        parts: what `data/split.csv` says of each image.
+        leaks: the most similar pairs across the split, the most similar first.
         samples: the contact sheet, a JPEG file.
         mistakes: all wrong predictions of the part test, the most confident first.
     """
@@ -50,6 +58,8 @@ class Findings:
     model: Json
     manifest: pd.DataFrame
     left_out: pd.DataFrame
+    parts: pd.DataFrame
+    leaks: pd.DataFrame
     classes: pd.DataFrame
     sizes: pd.DataFrame
     history: pd.DataFrame
@@ -75,11 +85,7 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
             name: _read_json(data / "raw" / f"{name}.json", f"download@{name}", ("kind", "licence", "origin"))
             for name in sorted(sources)
         },
-        data=_read_json(
-            metrics / "data.json",
-            "merge",
-            ("images", "duplicates", "contradictions", "left_out", "label", "source", "width", "height", "format"),
-        ),
+        data=_read_json(metrics / "data.json", "group", _DATA_KEYS),
         split=_read_json(metrics / "split.json", "split", ("images", "groups", "label", "source", "leaks")),
         train=_read_json(metrics / "train.json", "train", ("epochs", "best_epoch", "best_val_loss", "parameters")),
         evaluation=_read_json(metrics / "evaluation.json", "evaluate", ("test", "val")),
@@ -88,6 +94,8 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         model=_read_json(project / "export" / "labels.json", "export", ("classes", "input", "output")),
         manifest=read_manifest(data / "manifest.csv"),
         left_out=read_table(data / "left_out.csv", {"source": "str", "path": "str", "reason": "str"}, "merge"),
+        parts=read_split(data / "split.csv"),
+        leaks=read_leaks(data / "leaks.csv"),
         classes=read_table(plots / "classes.csv", {"source": "str", "label": "str", "count": "int64"}, "merge"),
         sizes=read_table(plots / "sizes.csv", {"side": "int64", "label": "str", "count": "int64"}, "merge"),
         history=read_table(
@@ -102,7 +110,7 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         precision_recall=read_table(plots / "precision_recall.csv", {"recall": "float64", **_CURVE}, "evaluate"),
         roc=read_table(plots / "roc.csv", {"false_positive_rate": "float64", **_CURVE}, "evaluate"),
         mistakes=_mistakes(read_predictions(data / "predictions.csv")),
-        samples=_read_bytes(data / "samples.jpg", "merge"),
+        samples=_read_bytes(data / "samples.jpg", "group"),
     )
 
 

@@ -2,7 +2,7 @@
 
 import re
 from base64 import b64encode
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -10,7 +10,8 @@ from markupsafe import Markup
 
 from facemask.labels import CLASSES
 from facemask.report import tables
-from facemask.report.card import SPLIT_CAUTION, drawn_warning, headline, model_card
+from facemask.report.card import data_sentences, drawn_warning, headline, leak_sentence, model_card, split_caution
+from facemask.report.evidence import Evidence, shortcut_table, shortcut_warnings
 from facemask.report.figures import Figures
 from facemask.report.findings import Findings
 from facemask.report.tables import Table
@@ -22,13 +23,21 @@ SLICES = 12  # of the attributes, that are shown without unfolding
 BRIEFLY = 10  # rows of long tables in the summary
 
 
-def html_page(findings: Findings, figures: Figures, pictures: Sequence[bytes]) -> str:
+def html_page(
+    findings: Findings,
+    figures: Figures,
+    pictures: Sequence[bytes],
+    evidence: Evidence,
+    thumbnails: Mapping[str, bytes],
+) -> str:
     """Write the page: one HTML file that needs no other.
 
     Args:
         findings: what the stages wrote.
         figures: drawn from the findings.
         pictures: JPEG files of the first wrong predictions, in the order of `findings.mistakes`.
+        evidence: what is shown of the data.
+        thumbnails: for each of `evidence.ids`, a JPEG file.
     """
     environment = Environment(
         loader=_TEMPLATES, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
@@ -37,7 +46,9 @@ def html_page(findings: Findings, figures: Figures, pictures: Sequence[bytes]) -
     environment.filters["breakable"] = lambda name: Markup("<wbr>").join(re.split("(?<=[/_])", name))
     environment.filters["svg"] = lambda text: _data_uri("image/svg+xml", text.encode())
     shown = list(zip(findings.mistakes, pictures, strict=False))
-    return environment.get_template("report.html.j2").render(**_content(findings), figures=figures, shown=shown)
+    return environment.get_template("report.html.j2").render(
+        **_content(findings), figures=figures, shown=shown, evidence=evidence, thumbnails=thumbnails
+    )
 
 
 def markdown_summary(findings: Findings) -> str:
@@ -62,7 +73,11 @@ def _content(findings: Findings) -> dict[str, Any]:
         "count": tables.count,
         "headline": headline(findings),
         "warning": drawn_warning(findings),
-        "split_caution": SPLIT_CAUTION,
+        "split_caution": split_caution(findings),
+        "leak_sentence": leak_sentence(findings),
+        "data_sentences": data_sentences(findings),
+        "shortcut_table": shortcut_table(findings),
+        "shortcut_warnings": shortcut_warnings(findings),
         "card": model_card(findings),
         "slices": usual,
         "small_slices": small,

@@ -69,6 +69,23 @@ def sources(findings: Findings) -> Table:
     )
 
 
+def photographs(findings: Findings) -> Table:
+    """Count files and photographs of each class; copies of a photograph are several files."""
+    largest = findings.manifest.groupby("label")["copies"].max()
+    data = findings.data
+    rows = [
+        _photographs(TITLES[label], data["label"][label], data["groups_by_label"][label], largest[label])
+        for label in CLASSES
+    ]
+    rows.append(_photographs("All", data["images"], data["groups"], largest.max()))
+    titles = ("Files", "Photographs", "Files per photograph", "Most copies of one")
+    return Table((("Class", "text"), *((title, "number") for title in titles)), rows)
+
+
+def _photographs(title: str, files: int, groups: int, largest: int) -> tuple[str, ...]:
+    return title, count(files), count(groups), f"{files / groups:.1f}", count(largest)
+
+
 def left_out_reasons(findings: Findings) -> Table:
     """Count the files that could not be used, by reason."""
     reasons = {reason: number for reason, number in findings.data["left_out"].items() if reason != "total"}
@@ -100,7 +117,7 @@ def parts(findings: Findings) -> Table:
     if len(split["source"]) > 1:
         rows += [(f"source {name}", *(count(row[part]) for part in names)) for name, row in split["source"].items()]
     rows.append(("All images", *(count(split["images"][part]) for part in names)))
-    rows.append(("Groups", *(count(split["groups"][part]) for part in names)))
+    rows.append(("Photographs", *(count(split["groups"][part]) for part in names)))
     return Table((("Images", "text"), *((PART_TITLES[part].capitalize(), "number") for part in names)), rows)
 
 

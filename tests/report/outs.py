@@ -9,8 +9,9 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from facemask import merging
+from facemask import inventory, merging
 from facemask.archives import Archive, write_archive
+from facemask.duplicates import flag_copies
 from facemask.evaluation import (
     PROBABILITIES,
     evaluate,
@@ -19,10 +20,13 @@ from facemask.evaluation import (
     roc_points,
     write_predictions,
 )
+from facemask.junk import flag_junk
 from facemask.labels import CLASSES
+from facemask.leaks import COLUMNS as LEAK_COLUMNS
+from facemask.leaks import write_leaks
 from facemask.manifest import read_manifest, write_manifest
 from facemask.outs import atomic_path, write_csv, write_json, write_text
-from facemask.params import MergeParams, SplitParams
+from facemask.params import JunkParams, MergeParams, SplitParams
 from facemask.sheets import choose_samples, contact_sheet, read_thumbnails
 from facemask.splitting import check_split, count_parts, part_of, read_split, split, write_split
 
@@ -52,6 +56,9 @@ def write_outs(
     kind: str = "kaggle",
     wrong: Sequence[float] = (0.8,),
     licence: str = "CC BY 4.0",
+    copies: Sequence[Sequence[str]] = (),
+    leaks: Sequence[float] = (0.6, 0.5),
+    **policies: Any,
 ) -> None:
     """Write into `project` what the stages before `report` write.
 
@@ -61,6 +68,9 @@ def write_outs(
         kind: of the first source; the others are `folder`.
         wrong: one test image for each is predicted wrong, with this probability.
         licence: of the first source.
+        copies: ids that show one photograph, for each photograph; files of equal bytes do anyway.
+        leaks: similarities of pairs of a test and a training image, the highest first; suspicious from 0.94 on.
+        policies: for `SplitParams`.
     """
     sources = sources or {"faces": members(10)}
     data = project / "data"
@@ -73,37 +83,62 @@ def write_outs(
             "origin": "own photographs" if number else "Kaggle somebody/masks, version 1",
         }
         write_json(data / "raw" / f"{name}.json", card)
-    _merge(project, list(sources))
-    _split(project)
+    _group(project, _merge(project, list(sources)), copies)
+    _split(project, leaks, SplitParams(val=0.2, test=0.6, **policies))
     _train_and_export(project)
     _evaluate(project, wrong)
     used = {name: {"kind": "folder", "path": "data/own"} for name in sources}
     groups: dict[str, Any] = {
-        stage: {} for stage in ("merge", "split", "backbone", "train", "evaluate", "export", "report")
+        stage: {} for stage in ("merge", "group", "split", "backbone", "train", "evaluate", "export", "report")
     }
     write_json(project / "params.yaml", {"data": {"sources": list(sources)}, "sources": used, **groups})
 
 
-def _merge(project: Path, names: list[str]) -> None:
+def _merge(project: Path, names: list[str]) -> merging.Merged:
     data, plots = project / "data", project / "plots"
     merged = merging.merge(names, data / "raw", data / "images.zip", MergeParams())
-    write_manifest(data / "manifest.csv", merged.manifest)
     write_csv(data / "left_out.csv", merging.LEFT_OUT_COLUMNS, merged.left_out)
-    summary = merging.describe(merged)
+    write_csv(plots / "classes.csv", merging.CLASS_COUNT_COLUMNS, merging.class_counts(merged.catalogue))
+    write_csv(plots / "sizes.csv", merging.SIDE_COUNT_COLUMNS, merging.side_counts(merged.catalogue))
+    return merged
+
+
+def _group(project: Path, merged: merging.Merged, copies: Sequence[Sequence[str]]) -> None:
+    data, table = project / "data", merged.catalogue.copy()
+    table["group"] = "g" + table["sha256"].str[:16]
+    for number, names in enumerate(copies):
+        assert set(names) <= set(table["id"])
+        groups = table.loc[table["id"].isin(names), "group"]
+        table.loc[table["group"].isin(groups), "group"] = f"g{number}"
+    table["copies"] = table.groupby("group")["id"].transform("size")
+    table["flags"] = (flag_copies(table) + " " + flag_junk(table, JunkParams())).str.strip()
+    write_manifest(data / "manifest.csv", table)
+    left_out = pd.DataFrame(merged.left_out, columns=list(merging.LEFT_OUT_COLUMNS))
+    summary = inventory.describe(table, left_out, 1)
     write_json(project / "metrics" / "data.json", summary)
-    write_csv(plots / "classes.csv", merging.CLASS_COUNT_COLUMNS, merging.class_counts(merged.manifest))
-    write_csv(plots / "sizes.csv", merging.SIDE_COUNT_COLUMNS, merging.side_counts(merged.manifest))
     with Archive(data / "images.zip") as archive:
-        thumbnails = read_thumbnails(archive, choose_samples(merged.manifest, 4, 1))
+        thumbnails = read_thumbnails(archive, choose_samples(table, 4, 1))
     with atomic_path(data / "samples.jpg") as draft:
         draft.write_bytes(contact_sheet(thumbnails, summary["label"]))
 
 
-def _split(project: Path) -> None:
+def _split(project: Path, leaks: Sequence[float], settings: SplitParams) -> None:
     manifest = read_manifest(project / "data" / "manifest.csv")
-    table = split(manifest, SplitParams(val=0.2, test=0.6))
+    table = split(manifest, settings)
     write_split(project / "data" / "split.csv", table)
-    write_json(project / "metrics" / "split.json", {**count_parts(table), "leaks": check_split(table, manifest)})
+    test, train = (list(part_of(table, part)["id"]) for part in ("test", "train"))
+    assert len(leaks) <= len(test), "not so many test images"
+    pairs = pd.DataFrame(
+        [(test[n], "test", train[n % len(train)], value, value >= 0.94) for n, value in enumerate(leaks)],
+        columns=list(LEAK_COLUMNS),
+    )
+    write_leaks(project / "data" / "leaks.csv", pairs)
+    found = {
+        **check_split(table, manifest),
+        "suspicious_pairs": int(pairs["suspicious"].sum()),
+        "highest_similarity": max(leaks, default=0.0),
+    }
+    write_json(project / "metrics" / "split.json", {**count_parts(table), "leaks": found})
 
 
 def _train_and_export(project: Path) -> None:

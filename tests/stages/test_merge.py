@@ -11,21 +11,18 @@ import numpy as np
 import pandas as pd
 import pytest
 import yaml
-from PIL import Image
 
 from facemask.archives import Archive, write_archive
 from facemask.labels import CLASSES
-from facemask.manifest import read_manifest
+from facemask.manifest import read_catalogue
 from tests.bad_images import cut, picture, saved
 
 ROOT = Path(__file__).parents[2]
 STAGE = [sys.executable, str(ROOT / "stages/merge.py")]
 OUTS = (
+    "data/images.csv",
     "data/images.zip",
     "data/left_out.csv",
-    "data/manifest.csv",
-    "data/samples.jpg",
-    "metrics/data.json",
     "plots/classes.csv",
     "plots/sizes.csv",
 )
@@ -37,8 +34,7 @@ def project(tmp_path: Path) -> Path:
     params = {
         "data": {"sources": ["mine"]},
         "sources": {name: {"kind": "folder", "path": name} for name in ("mine", "other")},
-        "merge": {"sheet_images_per_class": 3},
-        "split": {}, "backbone": {}, "train": {}, "evaluate": {}, "export": {}, "report": {},
+        "merge": {}, "group": {}, "split": {}, "backbone": {}, "train": {}, "evaluate": {}, "export": {}, "report": {},
     }  # fmt: skip
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     return tmp_path
@@ -84,15 +80,13 @@ def test_the_stage_writes_all_its_outs_and_says_how_many_files_are_left_out(proj
     assert done.stderr == "1 files left out; data/left_out.csv says why\n"
     assert sorted(contents(project)) == sorted(OUTS)
 
-    table = read_manifest(project / "data/manifest.csv")
+    table = read_catalogue(project / "data/images.csv")
     with Archive(project / "data/images.zip") as archive:
         assert list(table["id"]) == archive.names
     assert (project / "data/left_out.csv").read_text() == "source,path,reason\nmine,with_mask/cut.jpg,truncated\n"
-    assert json.loads((project / "metrics/data.json").read_text())["images"] == 12
+    assert len(table) == 12
     assert pd.read_csv(project / "plots/classes.csv")["count"].tolist() == [4, 4, 4]
     assert pd.read_csv(project / "plots/sizes.csv").columns.tolist() == ["side", "label", "count"]
-    with Image.open(project / "data/samples.jpg") as sheet:
-        assert sheet.format == "JPEG"
 
 
 def test_running_twice_gives_the_same_bytes_for_every_out(project: Path) -> None:
@@ -109,7 +103,7 @@ def test_the_archive_of_a_source_that_is_no_longer_used_is_removed_first(project
     add_source(project, "other", faces(1))
     merge(project)
     assert sorted(path.name for path in (project / "data/raw").iterdir()) == ["mine.json", "mine.zip"]
-    assert set(read_manifest(project / "data/manifest.csv")["source"]) == {"mine"}
+    assert set(read_catalogue(project / "data/images.csv")["source"]) == {"mine"}
 
 
 def test_a_missing_archive_ends_the_stage_with_one_sentence(project: Path) -> None:

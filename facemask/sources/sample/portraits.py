@@ -13,6 +13,7 @@ from facemask.sources.sample.head import Head, draw_proportions
 from facemask.sources.sample.plan import Plan
 
 _LARGEST = 400  # pixels painted from top to bottom
+_BLOTCHES = np.float32(0.09)  # standard deviation of their light, as a share
 
 
 def render(plan: Plan, seed: int) -> Array:
@@ -26,7 +27,8 @@ def render(plan: Plan, seed: int) -> Array:
     canvas = Canvas(round(plan.size * zoom), round(width * zoom))
     _compose(canvas, plan, rng, mask_rng)
     small = cv2.resize(canvas.picture, (width, plan.size), interpolation=cv2.INTER_AREA)
-    return _expose(small, plan, rng)
+    mottle_rng = np.random.default_rng([seed, CLASSES.index(plan.label), plan.index, 5])
+    return _expose(_mottle(small, mottle_rng), plan, rng)
 
 
 def _head(canvas: Canvas, plan: Plan, rng: np.random.Generator) -> tuple[Head, Head]:
@@ -103,6 +105,20 @@ def _compose(canvas: Canvas, plan: Plan, rng: np.random.Generator, mask_rng: np.
         accessories.paint_glasses(canvas, head, plan.glasses, rng, ears_free)
     if plan.hand:
         accessories.paint_hand(canvas, head, skin, sleeve, int(rng.choice([-1, 1])), rng)
+
+
+def _mottle(picture: Array, rng: np.random.Generator) -> Array:
+    """Lay faint blotches over a painting, no two alike.
+
+    Skin, cloth and walls have them in a photograph. Without them two portraits are the same strokes in other colours,
+    and what looks for copies of a photograph by its detail would find copies everywhere.
+    """
+    height, width = picture.shape[:2]
+    blotches = np.zeros((height, width), np.float32)
+    for share in (0.01, 0.02, 0.04):
+        layer = cv2.GaussianBlur(rng.standard_normal((height, width), dtype=np.float32), (0, 0), share * height)
+        blotches += layer / layer.std()
+    return picture * (1 + _BLOTCHES * blotches / blotches.std())[..., np.newaxis]
 
 
 def _expose(picture: Array, plan: Plan, rng: np.random.Generator) -> Array:

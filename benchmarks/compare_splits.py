@@ -1,0 +1,218 @@
+"""What a split at random by file hides: the same model and settings, tested in two ways, in folds.
+
+    python benchmarks/compare_splits.py                    # on the data of this project, with params.yaml
+    python benchmarks/compare_splits.py --only linear      # minutes instead of hours
+    python benchmarks/compare_splits.py --image-size 128   # for photographs of 128 pixels, a third of the time
+
+`by file` deals the files out at random, as is usual; `by group` keeps all copies of a photograph on one side. Each fold
+is tested once, by a model that was trained on the others. `linear` is a logistic regression on the pooled features of
+the frozen backbone; `full` is what the stage `train` does, stopped early on a part of the training folds that is taken
+from them in the same manner. Both learn from the images that the settings `sampling` and `class_balance` draw.
+
+Run it after `dvc repro split backbone`: it reads params.yaml, data/images.zip, data/split.csv (for the groups, and to
+leave out what the stage `split` dropped) and models/backbone.weights.h5. Prints a Markdown table: mean and standard
+deviation over the folds. Every fold is kept in the file `--out` when it is done, and is not run again as long as
+inputs and settings are the same; delete the file after a change of the code.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from facemask.archives import Archive
+from facemask.batches import epoch_order, plain_batches
+from facemask.evaluation import headline, per_class, predict_parts
+from facemask.labels import CLASSES
+from facemask.outs import write_text
+from facemask.params import TrainParams, load_params
+from facemask.progress import track
+from facemask.splitting import DROPPED, read_split
+
+IMAGES, SPLIT, BACKBONE = Path("data/images.zip"), Path("data/split.csv"), Path("models/backbone.weights.h5")
+MODELS, MANNERS = ("linear", "full"), ("by file", "by group")
+SMALL_BATCH = 64  # images at a time where nothing is learnt
+
+
+def folds(table: pd.DataFrame, manner: str, count: int, seed: int) -> list[NDArray[np.int64]]:
+    """Deal images out to `count` folds, stratified by class.
+
+    Args:
+        table: one row per image, with the columns `label` and `group`.
+        manner: "by file", or "by group": no group in two folds.
+        count: number of folds.
+        seed: of the shuffling.
+
+    Returns:
+        For each fold the positions of its images, ascending; each position is in one fold.
+    """
+    if manner == "by file":
+        dealt = StratifiedKFold(count, shuffle=True, random_state=seed).split(table, table["label"])
+    else:
+        grouped = StratifiedGroupKFold(count, shuffle=True, random_state=seed)
+        dealt = grouped.split(table, table["label"], table["group"])
+    return [np.sort(test) for _, test in dealt]
+
+
+def parts(table: pd.DataFrame, manner: str, count: int, fold: int, val: float, seed: int) -> pd.DataFrame:
+    """Split for one fold: it is the part `test`; of the others about the share `val` is `val`, the rest is `train`.
+
+    Returns:
+        `table` with the column `part` set.
+    """
+    part = np.full(len(table), "train", dtype=object)
+    test = folds(table, manner, count, seed)[fold]
+    others = np.setdiff1d(np.arange(len(table)), test)
+    part[others[folds(table.iloc[others], manner, max(2, round(1 / val)), seed)[0]]] = "val"
+    part[test] = "test"
+    return table.assign(part=part)
+
+
+def compute_features(archive: Archive, names: list[str], image_size: int) -> NDArray[np.float32]:
+    """Compute what the frozen backbone sees, averaged over the image: float32 (n, 1280)."""
+    from facemask.backbone import load_backbone
+    from facemask.engine import keras
+    from facemask.model import FEATURES_LAYER, backbone_layers, build_model
+
+    model = build_model(image_size, dropout=0.0, seed=0)
+    load_backbone(keras.Model(model.input, backbone_layers(model)[-1].output), BACKBONE)
+    extractor = keras.Model(model.input, model.get_layer(FEATURES_LAYER).output)
+    batches = plain_batches(archive, names, image_size, SMALL_BATCH)
+    seen = track(batches, -(-len(names) // SMALL_BATCH), "features", "batches")
+    return np.concatenate([extractor.predict_on_batch(pixels) for pixels in seen])
+
+
+def run_linear(split: pd.DataFrame, features: NDArray[np.float32], settings: TrainParams) -> pd.DataFrame:
+    """Fit on one epoch's draws from `train` and `val`, since nothing is stopped early; predict `test`.
+
+    Returns:
+        The rows of `test`, with the column `prediction`.
+    """
+    tested = (split["part"] == "test").to_numpy()
+    known = split[~tested]
+    photographs = known["group" if settings.sampling == "photograph" else "id"]
+    drawn = epoch_order(list(known["label"]), list(photographs), settings.class_balance, settings.seed, epoch=0)
+    model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
+    model.fit(features[~tested][drawn], known["label"].to_numpy()[drawn])
+    return split[tested].assign(prediction=model.predict(features[tested]))
+
+
+def run_full(split: pd.DataFrame, archive: Archive, settings: TrainParams) -> pd.DataFrame:
+    """Train as the stage `train` does; predict `test`.
+
+    Returns:
+        The rows of `test`, with the column `prediction`.
+    """
+    from facemask.engine import keras
+    from facemask.training import train
+
+    keras.backend.clear_session()  # or each fold's model stays in memory
+    with contextlib.redirect_stdout(sys.stderr):
+        model, _ = train(archive, split, BACKBONE, settings)
+        return predict_parts(model, archive, split, ["test"], SMALL_BATCH)
+
+
+def figures(rows: pd.DataFrame) -> dict[str, float]:
+    """Accuracy, balanced accuracy and the recall of each class, between 0 and 1."""
+    overall, classes = headline(rows), per_class(rows)
+    return {
+        "accuracy": overall["accuracy"],
+        "balanced accuracy": overall["balanced_accuracy"],
+        **{f"recall of `{name}`": classes[name]["recall"] for name in CLASSES},
+    }
+
+
+def fingerprint(*paths: Path) -> str:
+    """SHA-256, in hex, over the bytes of the files one after the other."""
+    digest = hashlib.sha256()
+    for path in paths:
+        digest.update(hashlib.sha256(path.read_bytes()).digest())
+    return digest.hexdigest()
+
+
+def plan(models: list[str], count: int, val: float, seed: int, settings: TrainParams) -> Iterator[dict[str, Any]]:
+    """Yield what identifies each run: all that its figures depend on but the code and the libraries."""
+    inputs = fingerprint(IMAGES, SPLIT, BACKBONE)
+    common = {"folds": count, "val": val, "split_seed": seed, "settings": settings.model_dump(), "inputs": inputs}
+    for model in models:
+        for fold in range(count):  # both manners in turn, so that what there is of a long run can be compared
+            for manner in MANNERS:
+                yield {"model": model, "split": manner, "fold": fold, **common}
+
+
+def table_of(results: list[dict[str, Any]]) -> str:
+    """Format results as Markdown: one row for each model and manner, in per cent."""
+    names = list(results[0]["figures"])
+    lines = [f"| model | split | folds | {' | '.join(names)} |", f"| --- | --- | ---: |{' ---: |' * len(names)}"]
+    rows = pd.DataFrame([{**entry["run"], **entry["figures"]} for entry in results])
+    for (model, manner), group in rows.groupby(["model", "split"], sort=False):
+        cells = [f"{100 * group[name].mean():.2f} ± {100 * group[name].std(ddof=1):.2f}" for name in names]
+        lines.append(f"| {model} | {manner} | {len(group)} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run what is not in the file yet, then print the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--folds", type=int, default=5, help="2 or more (default: %(default)s)")
+    parser.add_argument("--only", choices=MODELS, help="this model alone (default: both)")
+    parser.add_argument("--image-size", type=int, help="instead of train.image_size")
+    parser.add_argument("--sampling", choices=["photograph", "image"], help="instead of train.sampling")
+    parser.add_argument("--finished", action="store_true", help="print what is in the file already, run nothing")
+    parser.add_argument("--out", type=Path, default=Path("compare_splits.json"), help="(default: %(default)s)")
+    given = parser.parse_args(arguments)
+    if given.folds < 2:
+        parser.error("--folds must be 2 or more: each fold is tested by a model trained on the others")
+
+    params = load_params()
+    changes = {"image_size": given.image_size, "sampling": given.sampling}
+    changes = {name: value for name, value in changes.items() if value is not None}
+    settings = TrainParams.model_validate(params.train.model_dump() | changes)
+    table = read_split(SPLIT)
+    table = table[table["part"] != DROPPED].reset_index(drop=True)
+    done = json.loads(given.out.read_text(encoding="utf-8"))["results"] if given.out.exists() else []
+
+    features = None
+    results = []
+    with Archive(IMAGES) as archive:
+        for run in plan(
+            [given.only] if given.only else list(MODELS), given.folds, params.split.val, params.split.seed, settings
+        ):
+            entry = next((entry for entry in done if entry["run"] == run), None)
+            if entry is None and given.finished:
+                continue
+            if entry is None:
+                print(f"{run['model']}, {run['split']}, fold {run['fold'] + 1} of {given.folds}", file=sys.stderr)
+                split = parts(table, run["split"], given.folds, run["fold"], params.split.val, params.split.seed)
+                if run["model"] == "full":
+                    rows = run_full(split, archive, settings)
+                else:
+                    if features is None:
+                        features = compute_features(archive, list(table["id"]), settings.image_size)
+                    rows = run_linear(split, features, settings)
+                entry = {"run": run, "figures": figures(rows)}
+                done.append(entry)
+                write_text(given.out, json.dumps({"results": done}, indent=1) + "\n")
+            results.append(entry)
+    command = f"--folds {given.folds} --image-size {settings.image_size} --sampling {settings.sampling}"
+    print(table_of(results))
+    print(
+        f"\n`compare_splits.py {command}`, in per cent, mean ± standard deviation over the folds; {len(table)} images "
+        f"of {table['group'].nunique()} photographs, seed {settings.seed}."
+    )
+
+
+if __name__ == "__main__":
+    main()

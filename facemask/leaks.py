@@ -1,0 +1,305 @@
+"""Copies of training pictures in validation and test, found by a measure that the grouping has no part in.
+
+`facemask.grouping` matches local features. Here whole pictures are compared, so that what one way overlooks has a
+chance to be seen by the other:
+
+1. A picture becomes a coarse map of edge directions, 16 directions in 6 x 6 places, made even in contrast (histograms
+   of oriented gradients, Dalal and Triggs 2005). Blurred over a fifth of the picture, it hardly minds a shift.
+2. The map of every validation and test picture is turned through the full circle, mirrored and zoomed, and compared
+   with the maps of all training pictures by one matrix product per turn. The best few training pictures are candidates.
+3. Each candidate is laid over the picture by the affine transform that correlates the two best (ECC, Evangelidis and
+   Psarakis 2008). What counts is how far their fine structure then agrees where they overlap.
+"""
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import product
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from facemask.archives import Archive
+from facemask.batches import read_image
+from facemask.errors import FacemaskError
+from facemask.outs import write_csv
+from facemask.params import LeakParams
+from facemask.progress import track
+from facemask.tables import read_table
+
+COLUMNS = ("id", "part", "train_id", "similarity", "suspicious")
+CHECKED_PARTS = ("val", "test")
+
+Grey = NDArray[np.uint8]
+Floats = NDArray[np.float32]
+
+_SIDE = 64  # pixels of the picture that everything is computed from
+_HALF = 32
+_GRID = 6
+_DIRECTIONS = 16  # turning a picture by one of them moves its map's channels by one
+_ZOOMS = (0.7, 1.0)
+_CANDIDATES = 6
+_BLOCK = 128
+_WORKERS = 2
+_ITERATIONS = 40
+_PRECISION = 1e-3
+_HOPELESS = 0.7  # agreement at half size below which a candidate is given up
+_LEAST_OVERLAP = 0.3
+_LEAST_AREA, _LARGEST_AREA = 1 / 6, 6.0  # of one picture in terms of the other; beyond, an alignment has collapsed
+
+
+def similar_pairs(archive: Archive, table: pd.DataFrame, settings: LeakParams) -> pd.DataFrame:
+    """Find the most similar training image of each validation and test image.
+
+    Args:
+        archive: holds the images.
+        table: one row per image, with the columns `id` and `part`; the order of rows does not matter.
+        settings: from which similarity on a pair is suspicious, and how many pairs are shown in any case.
+
+    Returns:
+        One row per suspicious pair, and more until the `settings.shown` most similar ones are there, with the columns
+        `COLUMNS`: `similarity` (float64, 4 decimals) is 1 for the same picture and near 0 for pictures that have
+        nothing in common, `suspicious` is bool. The most similar pair is first, equal ones are in the order of ids.
+    """
+    train = sorted(table.loc[table["part"] == "train", "id"])
+    checked = table[table["part"].isin(CHECKED_PARTS)].sort_values("id")
+    found = _most_similar(archive, list(checked["id"]), train) if train else []
+    rows = [
+        (name, part, train[other], similarity)
+        for name, part, (other, similarity) in zip(checked["id"], checked["part"], found, strict=bool(train))
+    ]
+    pairs = pd.DataFrame(rows, columns=list(COLUMNS[:-1])).astype({"similarity": "float64"})
+    pairs["suspicious"] = pairs["similarity"] >= settings.similarity
+    pairs = pairs.sort_values(["similarity", "id"], ascending=[False, True], ignore_index=True)
+    return pairs[pairs["suspicious"] | (pairs.index < settings.shown)]
+
+
+def check_leaks(pairs: pd.DataFrame, settings: LeakParams) -> int:
+    """Count the suspicious pairs.
+
+    Args:
+        pairs: as `similar_pairs` gives them; already written to `data/leaks.csv`, where the message sends people.
+        settings: how many are allowed.
+
+    Raises:
+        FacemaskError: there are more.
+    """
+    suspicious = pairs[pairs["suspicious"]]
+    if len(suspicious) > settings.limit:
+        first = suspicious.iloc[0]
+        raise FacemaskError(
+            f"{len(suspicious)} validation or test images look like copies of training images (split.leaks.limit is "
+            f"{settings.limit}), first {first['id']} like {first['train_id']} (similarity {first['similarity']:.2f}). "
+            "data/leaks.csv lists them all: look at them, and take copies out of the data, or if they are different "
+            "photographs, raise split.leaks.similarity or split.leaks.limit in params.yaml"
+        )
+    return len(suspicious)
+
+
+def write_leaks(path: Path, pairs: pd.DataFrame) -> None:
+    """Write `data/leaks.csv`; `suspicious` is 1 or 0."""
+    write_csv(path, COLUMNS, pairs[list(COLUMNS)].astype({"suspicious": "int64"}).itertuples(index=False, name=None))
+
+
+def read_leaks(path: Path) -> pd.DataFrame:
+    """Read `data/leaks.csv` into what `similar_pairs` gave.
+
+    Raises:
+        FacemaskError: the file is missing or is not what the stage writes.
+    """
+    types = {"id": "str", "part": "str", "train_id": "str", "similarity": "float64", "suspicious": "int64"}
+    return read_table(path, types, "split").astype({"suspicious": "bool"})
+
+
+def _most_similar(archive: Archive, checked: Sequence[str], train: Sequence[str]) -> list[tuple[int, float]]:
+    """Give (position in `train`, similarity) for each name of `checked`."""
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        names = [*train, *checked]
+        grey = np.empty((len(names), _SIDE, _SIDE), np.uint8)
+        reading = pool.map(lambda name: _grey(read_image(archive, name, _SIDE)), names)
+        for place, picture in enumerate(track(reading, len(names), "Reading images for the leak check")):
+            grey[place] = picture
+        trained, others = grey[: len(train)], grey[len(train) :]
+        found: list[tuple[int, float]] = []
+        for first, candidates in track(_candidates(trained, others, pool), len(others), "Looking for leaks"):
+            jobs = [(others[first], trained[other], turn) for other, turn in candidates]
+            scores = [*pool.map(lambda job: _agreement(*job), jobs)]
+            best = max(range(len(jobs)), key=lambda place: (scores[place], -candidates[place][0]))
+            found.append((candidates[best][0], scores[best]))
+        return found
+
+
+def _grey(pixels: NDArray[np.uint8]) -> Grey:
+    return cv2.cvtColor(pixels, cv2.COLOR_RGB2GRAY)
+
+
+# --- candidates ------------------------------------------------------------------------------------------------------
+
+
+def _turns() -> list[tuple[bool, int, float]]:
+    """All (mirrored, steps of direction, zoom) in which a picture is compared."""
+    return list(product((False, True), range(_DIRECTIONS), _ZOOMS))
+
+
+def _linear(mirrored: bool, steps: int, zoom: float) -> NDArray[np.float64]:
+    """Give the matrix (2, 2) from places in the turned picture to places in the picture; the middle is at 0."""
+    angle = 2 * np.pi * steps / _DIRECTIONS
+    cos, sin = np.cos(angle), np.sin(angle)
+    mirror = -1 if mirrored else 1
+    return np.array([[mirror * cos, -mirror * sin], [sin, cos]]) / zoom
+
+
+def _candidates(
+    trained: NDArray[np.uint8], others: NDArray[np.uint8], pool: ThreadPoolExecutor
+) -> Iterator[tuple[int, list[tuple[int, int]]]]:
+    """Yield, for each picture of `others` in order, its place and (place in `trained`, turn) of each candidate."""
+    grid = (np.arange(_GRID) + 0.5) * 2 / _GRID - 1
+    places = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+    inside = (places**2).sum(axis=1) < 1  # a disc, since corners leave the picture when it is turned
+    places = places[inside]
+    turns = _turns()
+    sources = np.stack([places @ _linear(*turn).T for turn in turns])  # (turns, places, 2), -1 to 1
+    masks = (np.abs(sources) < 1).all(axis=2).astype(np.float32)
+    maps = ((sources + 1) * _HALF / 2 - 0.5).astype(np.float32)
+    rolls = np.stack([_rolled(mirrored, steps) for mirrored, steps, _ in turns])
+
+    cells = np.stack([*pool.map(lambda picture: _shrunk(_directions(picture)), trained)])[:, inside.reshape(_GRID, -1)]
+    mean = np.float32(cells.mean(dtype=np.float64))
+    cells -= mean
+    # By turn and training picture: one over the length of what of its map lies inside the turned picture.
+    scales = 1 / np.sqrt(masks @ (cells**2).sum(axis=2).T + 1e-6)
+    flat = cells.reshape(len(cells), -1)
+    columns = np.ascontiguousarray(flat.T)
+
+    def turned(picture: Grey) -> Floats:
+        """Give the map of the picture in all turns, each of length 1: (turns, places * directions)."""
+        directions = _directions(picture)
+        sampled = np.concatenate(
+            [
+                cv2.remap(np.ascontiguousarray(directions[..., c : c + 4]), maps, None, cv2.INTER_LINEAR)
+                for c in range(0, _DIRECTIONS, 4)
+            ],
+            axis=2,
+        )
+        sampled = np.take_along_axis(sampled, rolls[:, np.newaxis], axis=2)
+        features = ((sampled - mean) * masks[..., np.newaxis]).reshape(len(turns), -1)
+        return features / np.sqrt((features**2).sum(axis=1, keepdims=True) + 1e-6)
+
+    count = min(_CANDIDATES, len(trained))
+    for start in range(0, len(others), _BLOCK):
+        block = np.stack([*pool.map(turned, others[start : start + _BLOCK])])
+        best = np.full((len(block), len(trained)), -1, np.float32)
+        products = np.empty_like(best)
+        for turn, scale in enumerate(scales):
+            np.matmul(block[:, turn], columns, out=products)
+            np.multiply(products, scale, out=products)
+            np.maximum(best, products, out=best)
+        for place, row in enumerate(best):
+            nearest = np.sort(np.argpartition(-row, count - 1)[:count])
+            by_turn = block[place] @ columns[:, nearest] * scales[:, nearest]
+            yield start + place, [(int(n), int(turn)) for n, turn in zip(nearest, by_turn.argmax(axis=0), strict=True)]
+
+
+def _rolled(mirrored: bool, steps: int) -> NDArray[np.int64]:
+    """Which direction of the picture becomes each direction of the turned picture."""
+    directions = np.arange(_DIRECTIONS)
+    return (_DIRECTIONS // 2 - directions - steps if mirrored else directions + steps) % _DIRECTIONS
+
+
+def _directions(picture: Grey) -> Floats:
+    """How much of an edge there is in each direction, blurred: float32 (_HALF, _HALF, _DIRECTIONS)."""
+    smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.5, borderType=cv2.BORDER_REFLECT)
+    right = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8, borderType=cv2.BORDER_REFLECT)
+    down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8, borderType=cv2.BORDER_REFLECT)
+    steepness, angle = cv2.cartToPolar(right, down)
+    around = np.sqrt(cv2.GaussianBlur(steepness**2, (0, 0), 5.0)) + np.float32(0.3)
+    # The root has many faint edges count for more than a few strong ones.
+    strength = np.sqrt(steepness / around)
+    position = angle * np.float32(_DIRECTIONS / (2 * np.pi))
+    lower = np.floor(position)
+    share = strength * (position - lower)
+    first = lower.astype(np.int64)[..., np.newaxis] % _DIRECTIONS
+    spread = np.zeros((_SIDE, _SIDE, _DIRECTIONS), np.float32)
+    np.put_along_axis(spread, first, (strength - share)[..., np.newaxis], axis=2)
+    np.put_along_axis(spread, (first + 1) % _DIRECTIONS, share[..., np.newaxis], axis=2)
+    rows = spread[::2] + spread[1::2]
+    return cv2.GaussianBlur((rows[:, ::2] + rows[:, 1::2]) / 4, (0, 0), 3.0)
+
+
+def _shrunk(directions: Floats) -> Floats:
+    """Average over areas: float32 (_GRID, _GRID, _DIRECTIONS)."""
+    return np.concatenate(
+        [
+            cv2.resize(np.ascontiguousarray(directions[..., c : c + 4]), (_GRID, _GRID), interpolation=cv2.INTER_AREA)
+            for c in range(0, _DIRECTIONS, 4)
+        ],
+        axis=2,
+    )
+
+
+# --- agreement of two pictures ---------------------------------------------------------------------------------------
+
+
+def _agreement(picture: Grey, trained: Grey, turn: int) -> float:
+    """How far two pictures agree in their fine structure where the best alignment lays them over each other, 0 to 1.
+
+    Args:
+        picture: uint8 (_SIDE, _SIDE).
+        trained: of the same form.
+        turn: the index in `_turns()` from which the alignment starts.
+    """
+    half, trained_half = (cv2.resize(grey, (_HALF, _HALF), interpolation=cv2.INTER_AREA) for grey in (picture, trained))
+    linear = _linear(*_turns()[turn])
+    middle = np.full(2, (_HALF - 1) / 2)
+    warp = np.column_stack([linear, middle - linear @ middle]).astype(np.float32)
+    try:
+        warp = _aligned(_structure(trained_half, 1.5, 6), _structure(half, 1.5, 6), warp, 3)
+        fine, trained_fine = _structure(half, 0.7, 4), _structure(trained_half, 0.7, 4)
+        warp = _aligned(trained_fine, fine, warp, 1)
+        if _correlation(trained_fine, fine, warp) < _HOPELESS:
+            return 0.0
+        # At twice the size the middle of pixel x lies at 2 x + 1/2.
+        warp[:, 2] = 2 * warp[:, 2] + (1 - warp[:, :2].sum(axis=1)) / 2
+        fine, trained_fine = _structure(picture, 0.7, 3), _structure(trained, 0.7, 3)
+        warp = _aligned(trained_fine, fine, warp, 1)
+    except cv2.error:  # what ECC says of pictures that it can't align
+        return 0.0
+    return round(max(_correlation(trained_fine, fine, warp), 0.0), 4)
+
+
+def _structure(grey: Grey, fine: float, coarse: float) -> Floats:
+    """Detail between two scales (standard deviations in pixels), made even in contrast over the picture."""
+    level = grey.astype(np.float32)
+    detail = cv2.GaussianBlur(level, (0, 0), fine, borderType=cv2.BORDER_REFLECT)
+    detail -= cv2.GaussianBlur(level, (0, 0), coarse, borderType=cv2.BORDER_REFLECT)
+    contrast = np.sqrt(cv2.GaussianBlur(detail**2, (0, 0), coarse, borderType=cv2.BORDER_REFLECT))
+    return detail / (contrast + np.float32(2))  # two grey levels, so that noise in flat areas stays small
+
+
+def _disc(side: int) -> NDArray[np.uint8]:
+    grid = (np.arange(side) + 0.5) * 2 / side - 1
+    return (grid**2 + grid[:, np.newaxis] ** 2 < 1).astype(np.uint8)
+
+
+def _aligned(trained: Floats, picture: Floats, warp: Floats, smoothing: int) -> Floats:
+    criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, _PRECISION)
+    mask = _disc(len(picture))
+    return cv2.findTransformECC(trained, picture, warp, cv2.MOTION_AFFINE, criteria, mask, smoothing)[1]
+
+
+def _correlation(trained: Floats, picture: Floats, warp: Floats) -> float:
+    """Correlate where the two discs overlap, -1 to 1; 0 if they hardly do or the warp is no likely one."""
+    side = len(picture)
+    disc = _disc(side)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    overlap = (cv2.warpAffine(disc, warp, (side, side), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP) & disc) > 0
+    area = abs(float(np.linalg.det(warp[:, :2])))
+    if overlap.sum() < _LEAST_OVERLAP * disc.sum() or not _LEAST_AREA < area < _LARGEST_AREA:
+        return 0.0
+    a = trained[overlap].astype(np.float64)
+    b = cv2.warpAffine(picture, warp, (side, side), flags=flags)[overlap].astype(np.float64)
+    a -= a.mean()
+    b -= b.mean()
+    return float(a @ b / max(np.sqrt((a @ a) * (b @ b)), 1e-9))

@@ -1,0 +1,37 @@
+"""Stage `group`: find the images that show the same photograph, flag what is wrong, and describe the data."""
+
+from pathlib import Path
+
+from facemask.archives import Archive
+from facemask.duplicates import flag_copies
+from facemask.grouping import connect, find_links, write_links
+from facemask.inventory import describe, read_left_out
+from facemask.junk import flag_junk
+from facemask.manifest import read_catalogue, write_manifest
+from facemask.outs import atomic_path, write_json
+from facemask.params import load_params
+from facemask.sheets import choose_samples, contact_sheet, read_thumbnails
+from facemask.stage import run
+
+
+def main() -> None:
+    """Read what `merge` wrote; write `data/manifest.csv`, the links between copies, figures and samples."""
+    settings = load_params().group
+    table = read_catalogue(Path("data/images.csv"))
+    with Archive(Path("data/images.zip")) as archive:
+        links = find_links(archive, table, settings)
+        table["group"] = connect(table, links)
+        table["copies"] = table.groupby("group")["id"].transform("size")
+        table["flags"] = (flag_copies(table) + " " + flag_junk(table, settings.junk)).str.strip()
+        thumbnails = read_thumbnails(archive, choose_samples(table, settings.sheet_images_per_class, settings.seed))
+
+    write_links(Path("data/links.csv"), links)
+    write_manifest(Path("data/manifest.csv"), table)
+    summary = describe(table, read_left_out(Path("data/left_out.csv")), settings.seed)
+    write_json(Path("metrics/data.json"), summary)
+    with atomic_path(Path("data/samples.jpg")) as draft:
+        draft.write_bytes(contact_sheet(thumbnails, summary["label"]))
+
+
+if __name__ == "__main__":
+    run(main)
