@@ -38,8 +38,8 @@ from facemask.evaluation import headline, per_class, predict_parts
 from facemask.labels import CLASSES
 from facemask.outs import write_text
 from facemask.params import TrainParams, load_params
+from facemask.parts import DROPPED, read_split
 from facemask.progress import track
-from facemask.splitting import DROPPED, read_split
 
 IMAGES, SPLIT, BACKBONE = Path("data/images.zip"), Path("data/split.csv"), Path("models/backbone.weights.h5")
 MODELS, MANNERS = ("linear", "full"), ("by file", "by group")

@@ -8,8 +8,8 @@ from facemask.archives import Archive
 from facemask.labels import CLASSES
 from facemask.manifest import read_manifest
 from facemask.outs import atomic_path, write_text
+from facemask.parts import part_of, read_split
 from facemask.report.figures import confusion_matrix
-from facemask.splitting import part_of, read_split
 
 ROOT = Path(__file__).parents[1]
 

@@ -42,16 +42,16 @@ def find_candidates(descriptors: Sequence[np.ndarray], per_image: int, seed: int
     if len(stacked) == 0 or len(descriptors) < 2:
         return pd.DataFrame([], columns=list(COLUMNS))
     vocabulary = _Vocabulary(stacked, np.random.default_rng(seed))
-    words = vocabulary.words(stacked, 1)
+    asked = vocabulary.words(stacked, _WORDS_ASKED)
     shape = (len(descriptors), vocabulary.size)
-    index = _counts(words, owners, shape)
+    index = _counts(asked[:, :1], owners, shape)
     seen = np.asarray((index > 0).sum(axis=0)).ravel()
     weights = np.log(len(descriptors) / np.maximum(seen, 1)).astype(np.float32)
     index = _weighted(index, weights)
-    found = []
-    for of_mirror_image in (False, True):
-        words = vocabulary.words(stacked, _WORDS_ASKED, of_mirror_image=of_mirror_image)
-        found.append(_most_alike(_weighted(_counts(words, owners, shape), weights), index, per_image))
+    found = [
+        _most_alike(_weighted(_counts(words, owners, shape), weights), index, per_image)
+        for words in (asked, vocabulary.words(stacked, _WORDS_ASKED, of_mirror_image=True))
+    ]
     return _pairs(found, per_image)
 
 
@@ -76,7 +76,7 @@ class _Vocabulary:
         self.size = int(self._first[-1])
 
     def words(self, descriptors: np.ndarray, count: int, *, of_mirror_image: bool = False) -> np.ndarray:
-        """Return the numbers of the `count` nearest words of each descriptor, int32 (n, count); -1 for none."""
+        """Return the numbers of the nearest words of each descriptor, nearest first: int32 (n, count), -1 for none."""
         result = np.full((len(descriptors), count), -1, np.int32)
         for rows in _blocks(len(descriptors)):
             block = mirrored_descriptors(descriptors[rows]) if of_mirror_image else descriptors[rows]
@@ -97,11 +97,14 @@ def _blocks(length: int) -> list[slice]:
 
 
 def _nearest(points: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
+    """Return the positions of the `count` centres nearest to each point, nearest first: (n, count) or fewer."""
     distances = np.square(centres).sum(axis=1) - 2 * points @ centres.T
     if count == 1:
         return distances.argmin(axis=1)[:, np.newaxis]
     count = min(count, len(centres))
-    return np.argpartition(distances, count - 1, axis=1)[:, :count]
+    best = np.sort(np.argpartition(distances, count - 1, axis=1)[:, :count], axis=1)
+    order = np.argsort(np.take_along_axis(distances, best, axis=1), axis=1, kind="stable")
+    return np.take_along_axis(best, order, axis=1)
 
 
 def _counts(words: np.ndarray, owners: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:

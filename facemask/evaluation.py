@@ -38,7 +38,7 @@ def predict_parts(
     Args:
         model: the Keras model; its input shape says the image size.
         archive: the images.
-        split: as `facemask.splitting.read_split` gives it.
+        split: as `facemask.parts.read_split` gives it.
         parts: names of parts.
         batch_size: images at a time.
 

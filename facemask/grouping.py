@@ -54,8 +54,8 @@ def find_links(archive: Archive, table: pd.DataFrame, settings: GroupParams) -> 
     distinct = table.sort_values("id").drop_duplicates("sha256")
     ids = distinct["id"].tolist()
     keypoints = _read(archive, ids)
-    # Small matrices by the thousand: BLAS would spend its time on waking threads.
     per_image = min(settings.candidates, max(len(ids) // _IMAGES_PER_CANDIDATE, _FEWEST_CANDIDATES))
+    # Small matrices by the thousand: BLAS would spend its time on waking threads.
     with threadpool_limits(limits=1, user_api="blas"):
         candidates = find_candidates([points.descriptors for points in keypoints], per_image, settings.seed)
         links = _verify(keypoints, candidates)
@@ -126,22 +126,21 @@ def connect(table: pd.DataFrame, links: pd.DataFrame) -> pd.Series:
     ):
         pair = (min(first, second), max(first, second))
         witnesses[pair] = max(agreement, witnesses.get(pair, 0.0))
-    ordered = sorted(witnesses.items(), key=lambda witness: (-witness[1], witness[0]))
-    while _join_linked(groups, [(*pair, agreement) for pair, agreement in ordered]):
+    best_first = sorted(witnesses.items(), key=lambda witness: (-witness[1], witness[0]))
+    while _join_linked(groups, best_first):
         pass  # each group that grew may now be one to which others belong
     names = {member: "g" + min(subset)[:16] for subset in groups.subsets() for member in subset}
     return table["sha256"].map(names).rename("group")
 
 
-def _join_linked(groups: DisjointSet, links: Sequence[tuple[str, str, float]]) -> bool:
+def _join_linked(groups: DisjointSet, links: Sequence[tuple[tuple[str, str], float]]) -> bool:
     """Go through the links once, best first; say whether any groups were joined."""
     evidence: defaultdict[tuple[str, str], float] = defaultdict(float)
     grown = False
-    for first, second, agreement in links:
-        pair = (groups[first], groups[second])
-        if pair[0] == pair[1]:
+    for (first, second), agreement in links:
+        if groups.connected(first, second):
             continue
-        pair = (min(pair), max(pair))
+        pair = (min(groups[first], groups[second]), max(groups[first], groups[second]))
         evidence[pair] += _weight(agreement, *sorted((len(groups.subset(first)), len(groups.subset(second)))))
         if evidence[pair] >= 1:
             grown |= groups.merge(first, second)

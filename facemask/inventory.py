@@ -10,6 +10,7 @@ from facemask.duplicates import CONTRADICTION, DUPLICATE
 from facemask.errors import FacemaskError
 from facemask.junk import JUNK_FLAGS
 from facemask.labels import CLASSES
+from facemask.manifest import has_flag
 from facemask.shortcuts import shortcuts
 from facemask.tables import read_table
 
@@ -36,7 +37,7 @@ def describe(manifest: pd.DataFrame, left_out: pd.DataFrame, seed: int) -> dict[
     """
     words = Counter(word for flags in manifest["flags"] for word in flags.split())
     reasons = Counter(left_out["reason"])
-    sound = manifest[~manifest["flags"].str.contains(CONTRADICTION)]
+    sound = manifest[~has_flag(manifest, CONTRADICTION)]
     if sound.empty:
         raise FacemaskError(
             "every photograph stands under two labels, so nobody knows what any of them shows; give each image one "

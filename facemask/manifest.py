@@ -60,6 +60,12 @@ def read_manifest(path: Path = Path("data/manifest.csv")) -> pd.DataFrame:
     return _read(path, COLUMNS, "group")
 
 
+def has_flag(table: pd.DataFrame, *flags: str) -> pd.Series:
+    """Whether the `flags` of an image have at least one of the words: bool, with the index of `table`."""
+    wanted = set(flags)
+    return table["flags"].map(lambda words: not wanted.isdisjoint(words.split())).astype(bool)
+
+
 def _write(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
     header = [*columns, *_attributes(table)]
     write_csv(path, header, table.sort_values("id")[header].itertuples(index=False, name=None))

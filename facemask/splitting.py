@@ -1,6 +1,5 @@
 """Train, validation and test: stratified by class and source, and no group on two sides."""
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -10,13 +9,9 @@ from facemask.duplicates import CONTRADICTION
 from facemask.errors import FacemaskError
 from facemask.junk import JUNK_FLAGS
 from facemask.labels import CLASSES
-from facemask.outs import write_csv
+from facemask.manifest import has_flag
 from facemask.params import SplitParams
-from facemask.tables import read_table
-
-PARTS = ("train", "val", "test")
-DROPPED = "dropped"
-COLUMNS = ("id", "source", "label", "group", "part", "reason")
+from facemask.parts import DROPPED, PARTS
 
 
 def split(manifest: pd.DataFrame, settings: SplitParams) -> pd.DataFrame:
@@ -41,20 +36,16 @@ def split(manifest: pd.DataFrame, settings: SplitParams) -> pd.DataFrame:
     return table
 
 
-def _reasons(manifest: pd.DataFrame, settings: SplitParams) -> list[str]:
+def _reasons(manifest: pd.DataFrame, settings: SplitParams) -> pd.Series:
     """Say of each image why it is left out of all parts, "" where it is not."""
-    flags = manifest["flags"].str.split().map(set)
-    kept = _of_majority(manifest) if settings.contradictions == "majority" else pd.Series(False, index=manifest.index)
-    reasons = []
-    for words, of_majority in zip(flags, kept, strict=True):
-        junk = [flag for flag in JUNK_FLAGS if flag in words]
-        if CONTRADICTION in words and not of_majority:
-            reasons.append("contradicting labels")
-        elif junk and settings.junk == "drop":
-            reasons.append(" ".join(junk))
-        else:
-            reasons.append("")
-    return reasons
+    reasons = pd.Series("", index=manifest.index)
+    if settings.junk == "drop":
+        words = manifest["flags"].str.split()
+        reasons = words.map(lambda flags: " ".join(flag for flag in JUNK_FLAGS if flag in flags))
+    contradicting = has_flag(manifest, CONTRADICTION)
+    if settings.contradictions == "majority":
+        contradicting &= ~_of_majority(manifest)
+    return reasons.mask(contradicting, "contradicting labels")
 
 
 def _of_majority(manifest: pd.DataFrame) -> pd.Series:
@@ -127,22 +118,3 @@ def count_parts(table: pd.DataFrame) -> dict[str, Any]:
 def _counts_by(table: pd.DataFrame, column: str, parts: list[str]) -> dict[str, dict[str, int]]:
     counts = pd.crosstab(table[column], table["part"]).reindex(columns=parts, fill_value=0).sort_index()
     return {str(name): {part: int(row[part]) for part in parts} for name, row in counts.iterrows()}
-
-
-def write_split(path: Path, table: pd.DataFrame) -> None:
-    """Write `data/split.csv`."""
-    write_csv(path, COLUMNS, table[list(COLUMNS)].itertuples(index=False, name=None))
-
-
-def read_split(path: Path) -> pd.DataFrame:
-    """Read `data/split.csv`; every column is text.
-
-    Raises:
-        FacemaskError: the file is missing or is not what the stage writes.
-    """
-    return read_table(path, dict.fromkeys(COLUMNS, "str"), "split")
-
-
-def part_of(table: pd.DataFrame, part: str) -> pd.DataFrame:
-    """Return the rows of one part, with a fresh index."""
-    return table[table["part"] == part].reset_index(drop=True)

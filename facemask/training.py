@@ -20,8 +20,8 @@ from facemask.batches import epoch_order, one_hot, plain_batches, read_image
 from facemask.engine import keras, make_deterministic
 from facemask.model import FEATURES_LAYER, backbone_layers, build_model, freeze, unfreeze_from
 from facemask.params import TrainParams
+from facemask.parts import part_of
 from facemask.progress import track
-from facemask.splitting import part_of
 
 HISTORY = ("epoch", "phase", "loss", "accuracy", "val_loss", "val_accuracy")
 
@@ -31,7 +31,7 @@ def train(archive: Archive, split: pd.DataFrame, backbone: Path, settings: Train
 
     Args:
         archive: the images.
-        split: as `facemask.splitting.read_split` gives it.
+        split: as `facemask.parts.read_split` gives it.
         backbone: weights that the stage `backbone` wrote.
         settings: the group `train` of the params.
 
@@ -159,7 +159,7 @@ class Batches(keras.utils.PyDataset):
     """Batches in order, as they are: pixels, uint8 (batch, side, side, 3), and one-hot labels, float32 (batch, 3)."""
 
     def __init__(self, archive: Archive, rows: pd.DataFrame, settings: TrainParams) -> None:
-        """Take the images that `rows` names, as `facemask.splitting.part_of` gives them."""
+        """Take the images that `rows` names, as `facemask.parts.part_of` gives them."""
         super().__init__(workers=2, max_queue_size=8)
         self._archive, self._settings = archive, settings
         self._names, self._targets = list(rows["id"]), one_hot(list(rows["label"]))

@@ -15,7 +15,7 @@ from facemask.manifest import read_manifest
 from facemask.model import load_model
 from facemask.outs import write_csv, write_json
 from facemask.params import load_params
-from facemask.splitting import part_of, read_split
+from facemask.parts import part_of, read_split
 from facemask.stage import run
 
 

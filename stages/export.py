@@ -10,7 +10,7 @@ from facemask.export import check_parity, describe, evenly_chosen, export_model,
 from facemask.model import load_model
 from facemask.outs import atomic_path, write_json
 from facemask.params import load_params
-from facemask.splitting import part_of, read_split
+from facemask.parts import part_of, read_split
 from facemask.stage import run
 
 

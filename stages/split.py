@@ -7,7 +7,8 @@ from facemask.leaks import check_leaks, similar_pairs, write_leaks
 from facemask.manifest import read_manifest
 from facemask.outs import write_json
 from facemask.params import load_params
-from facemask.splitting import check_split, count_parts, split, write_split
+from facemask.parts import write_split
+from facemask.splitting import check_split, count_parts, split
 from facemask.stage import run
 
 

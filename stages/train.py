@@ -6,7 +6,7 @@ from facemask.archives import Archive
 from facemask.model import save_model
 from facemask.outs import write_csv, write_json
 from facemask.params import load_params
-from facemask.splitting import read_split
+from facemask.parts import read_split
 from facemask.stage import run
 from facemask.training import HISTORY, summarise, train
 

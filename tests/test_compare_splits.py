@@ -15,7 +15,7 @@ from facemask.archives import Archive, write_archive
 from facemask.labels import CLASSES
 from facemask.outs import write_csv
 from facemask.params import BackboneParams, load_params
-from facemask.splitting import COLUMNS
+from facemask.parts import COLUMNS
 
 ROOT = Path(__file__).parents[1]
 

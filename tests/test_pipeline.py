@@ -16,7 +16,7 @@ from PIL import Image, ImageEnhance
 
 from facemask.leaks import read_leaks
 from facemask.manifest import read_manifest, write_manifest
-from facemask.splitting import DROPPED, read_split
+from facemask.parts import DROPPED, read_split
 
 ROOT = Path(__file__).parents[1]
 STAGES = ("download@sample", "merge", "group", "split", "backbone", "train", "evaluate", "export", "report")

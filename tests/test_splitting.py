@@ -11,16 +11,8 @@ from facemask.duplicates import flag_copies
 from facemask.errors import FacemaskError
 from facemask.labels import CLASSES
 from facemask.params import SplitParams
-from facemask.splitting import (
-    COLUMNS,
-    DROPPED,
-    PARTS,
-    check_split,
-    count_parts,
-    read_split,
-    split,
-    write_split,
-)
+from facemask.parts import COLUMNS, DROPPED, PARTS, read_split, write_split
+from facemask.splitting import check_split, count_parts, split
 
 SETTINGS = SplitParams(val=0.15, test=0.15, seed=1)
 

@@ -19,7 +19,7 @@ from facemask.backbone import write_backbone
 from facemask.labels import CLASSES
 from facemask.outs import write_csv
 from facemask.params import AugmentationParams, BackboneParams, TrainParams
-from facemask.splitting import COLUMNS, part_of
+from facemask.parts import COLUMNS, part_of
 from facemask.training import HISTORY, TrainingBatches, summarise, train
 
 COLOURS = {"mask_weared_incorrect": (220, 40, 40), "with_mask": (40, 200, 40), "without_mask": (40, 40, 220)}

@@ -10,12 +10,13 @@ import pandas as pd
 from facemask.duplicates import CONTRADICTION
 from facemask.junk import JUNK_FLAGS
 from facemask.labels import CLASSES
+from facemask.manifest import has_flag
+from facemask.parts import DROPPED
 from facemask.report import tables
-from facemask.report.evidence import JUNK_TITLES, flagged, shortcut_warnings
+from facemask.report.evidence import JUNK_TITLES, shortcut_warnings
 from facemask.report.findings import Findings
 from facemask.report.tables import Table, count, percent
 from facemask.sheets import TITLES
-from facemask.splitting import DROPPED
 
 
 @dataclass(frozen=True)
@@ -56,7 +57,7 @@ def data_sentences(findings: Findings) -> tuple[str, ...]:
         f"{equal if copies else ''}."
     ]
     if data["contradictions"]:
-        files = flagged(manifest, [CONTRADICTION])
+        files = manifest[has_flag(manifest, CONTRADICTION)]
         number = files["group"].nunique()
         verb = "carries" if number == 1 else "carry"
         sentences.append(
@@ -72,7 +73,7 @@ def _junk_sentence(findings: Findings) -> str:
     reasons = [f"{JUNK_TITLES[flag].lower()} {count(n)}" for flag, n in findings.data["junk"].items() if n]
     if not reasons:
         return "No picture is nearly of one colour, posterised, too small or blurred."
-    files = flagged(findings.manifest, JUNK_FLAGS)
+    files = findings.manifest[has_flag(findings.manifest, *JUNK_FLAGS)]
     return (
         f"Nothing can be learned from {count(len(files), 'picture')} ({', '.join(reasons)}); "
         f"{_left_out(findings, files)} of them were left out."

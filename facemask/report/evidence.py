@@ -8,12 +8,13 @@ import pandas as pd
 from facemask.duplicates import CONTRADICTION
 from facemask.junk import BLURRED, JUNK_FLAGS, NEAR_CONSTANT, POSTERISED, TOO_SMALL
 from facemask.labels import CLASSES
+from facemask.manifest import has_flag
 from facemask.params import ReportParams
+from facemask.parts import DROPPED
 from facemask.report.findings import Findings, Json
 from facemask.report.tables import PART_TITLES, Kind, Table, count, percent
 from facemask.sheets import TITLES
 from facemask.shortcuts import PROPERTIES
-from facemask.splitting import DROPPED
 
 
 @dataclass(frozen=True)
@@ -116,7 +117,7 @@ def gather_evidence(findings: Findings, settings: ReportParams) -> Evidence:
     return Evidence(
         groups=_largest_groups(table, settings),
         contradictions=_contradictions(table, settings),
-        contradicting=flagged(table, [CONTRADICTION])["group"].nunique(),
+        contradicting=table[has_flag(table, CONTRADICTION)]["group"].nunique(),
         junk=_junk(table, settings),
         pairs=_pairs(findings.leaks.head(settings.leak_pairs)),
         shortcuts=[
@@ -130,11 +131,6 @@ def gather_evidence(findings: Findings, settings: ReportParams) -> Evidence:
 # --- photographs -----------------------------------------------------------------------------------------------------
 
 
-def flagged(table: pd.DataFrame, flags: Sequence[str]) -> pd.DataFrame:
-    """Return the rows whose `flags` have at least one of the words."""
-    return table[[not set(flags).isdisjoint(words) for words in table["flags"].str.split()]]
-
-
 def _spread_out(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
     """Take at most `limit` rows at equal distances, the first among them."""
     number = min(limit, len(rows))
@@ -142,7 +138,7 @@ def _spread_out(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
 
 
 def _largest_groups(table: pd.DataFrame, settings: ReportParams) -> list[Strip]:
-    copied = table[(table["copies"] > 1) & ~table["group"].isin(flagged(table, [CONTRADICTION])["group"])]
+    copied = table[(table["copies"] > 1) & ~table["group"].isin(table[has_flag(table, CONTRADICTION)]["group"])]
     first = copied.drop_duplicates("group").sort_values(["copies", "group"], ascending=[False, True])
     strips = []
     for number, group in enumerate(first["group"].head(settings.groups), start=1):
@@ -171,7 +167,7 @@ def _whereabouts(rows: pd.DataFrame) -> str:
 
 def _contradictions(table: pd.DataFrame, settings: ReportParams) -> list[Strip]:
     strips = []
-    contradicting = flagged(table, [CONTRADICTION])
+    contradicting = table[has_flag(table, CONTRADICTION)]
     for number, (_, rows) in enumerate(contradicting.groupby("group", sort=True), start=1):
         if number > settings.contradictions:
             break
@@ -231,7 +227,7 @@ def _junk(table: pd.DataFrame, settings: ReportParams) -> list[Strip]:
     measured = table.assign(**{_SHORTER_SIDE: table[["width", "height"]].min(axis=1)})
     strips = []
     for flag in JUNK_FLAGS:
-        rows = flagged(measured, [flag])
+        rows = measured[has_flag(measured, flag)]
         if rows.empty:
             continue
         title = JUNK_TITLES[flag]
@@ -324,7 +320,7 @@ def _warning(name: str, figures: Json) -> str:
 def _shortcut(name: str, figures: Json, table: pd.DataFrame, images: int) -> Shortcut:
     label = told_class(figures)
     # As the figures have it: images whose label is in doubt are not counted.
-    sound = table.drop(flagged(table, [CONTRADICTION]).index)
+    sound = table[~has_flag(table, CONTRADICTION)]
     sides = {TITLES[label]: sound[sound["label"] == label], "The rest": sound[sound["label"] != label]}
     title, meaning, _ = PROPERTY_WORDS[name]
     warning, values = _warning(name, figures), _values(PROPERTIES[name], sides)

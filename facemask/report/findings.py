@@ -10,10 +10,11 @@ import pandas as pd
 
 from facemask.errors import FacemaskError
 from facemask.evaluation import read_predictions
+from facemask.inventory import read_left_out
 from facemask.labels import CLASSES
 from facemask.leaks import read_leaks
 from facemask.manifest import read_manifest
-from facemask.splitting import read_split
+from facemask.parts import read_split
 from facemask.tables import read_table
 
 Json = dict[str, Any]
@@ -93,7 +94,7 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         export=_read_json(metrics / "export.json", "export", ("size_bytes", "parity", "parity_images")),
         model=_read_json(project / "export" / "labels.json", "export", ("classes", "input", "output")),
         manifest=read_manifest(data / "manifest.csv"),
-        left_out=read_table(data / "left_out.csv", {"source": "str", "path": "str", "reason": "str"}, "merge"),
+        left_out=read_left_out(data / "left_out.csv"),
         parts=read_split(data / "split.csv"),
         leaks=read_leaks(data / "leaks.csv"),
         classes=read_table(plots / "classes.csv", {"source": "str", "label": "str", "count": "int64"}, "merge"),

@@ -6,9 +6,10 @@ from typing import Literal
 
 from facemask.duplicates import CONTRADICTION
 from facemask.labels import CLASSES
+from facemask.manifest import has_flag
+from facemask.parts import DROPPED, PARTS
 from facemask.report.findings import Findings, Json
 from facemask.sheets import TITLES
-from facemask.splitting import DROPPED, PARTS
 
 SMALL_SLICE = 20  # images; in a smaller slice one picture moves the accuracy by more than 5 points
 
@@ -101,8 +102,7 @@ def left_out_files(findings: Findings, limit: int) -> Table:
 
 def contradictions(findings: Findings, limit: int) -> Table:
     """List the first `limit` images that stand in the data with more than one label, copies beside each other."""
-    flags = findings.manifest["flags"].str.split()
-    chosen = findings.manifest[[CONTRADICTION in words for words in flags]].sort_values(["group", "id"])
+    chosen = findings.manifest[has_flag(findings.manifest, CONTRADICTION)].sort_values(["group", "id"])
     rows = [(row["id"], TITLES[row["label"]]) for row in chosen.head(limit).to_dict("records")]
     return Table((("Image", "name"), ("Its label", "text")), rows)
 

@@ -27,8 +27,9 @@ from facemask.leaks import write_leaks
 from facemask.manifest import read_manifest, write_manifest
 from facemask.outs import atomic_path, write_csv, write_json, write_text
 from facemask.params import JunkParams, MergeParams, SplitParams
+from facemask.parts import part_of, read_split, write_split
 from facemask.sheets import choose_samples, contact_sheet, read_thumbnails
-from facemask.splitting import check_split, count_parts, part_of, read_split, split, write_split
+from facemask.splitting import check_split, count_parts, split
 
 HISTORY = [(1, "head", 0.9, 0.6, 0.7, 0.7), (2, "head", 0.7, 0.7, 0.6, 0.8), (3, "fine_tuning", 0.4, 0.9, 0.3, 0.95)]
 
