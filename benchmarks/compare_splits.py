@@ -6,8 +6,9 @@
 
 `by file` deals the files out at random, as is usual; `by group` keeps all copies of a photograph on one side. Each fold
 is tested once, by a model that was trained on the others. `linear` is a logistic regression on the pooled features of
-the frozen backbone; `full` is what the stage `train` does, stopped early on a part of the training folds that is taken
-from them in the same manner. Both learn from the images that the settings `sampling` and `class_balance` draw.
+the frozen backbone, and learns from the photographs that the settings (`draws`, `sampling` ...) draw for an epoch.
+`full` is what the stages `render` and `train` do, stopped early on a part of the training folds that is taken from them
+in the same manner.
 
 Run it after `dvc repro split backbone`: it reads params.yaml, data/images.zip, data/split.csv (for the groups, and to
 leave out what the stage `split` dropped) and models/backbone.weights.h5. Prints a Markdown table: mean and standard
@@ -20,6 +21,7 @@ import contextlib
 import hashlib
 import json
 import sys
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -32,12 +34,13 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from facemask.archives import Archive
-from facemask.batches import epoch_order, plain_batches
+from facemask.archives import Archive, Archives
+from facemask.batches import plain_batches
+from facemask.draws import epoch_order
 from facemask.evaluation import headline, per_class, predict_parts
 from facemask.labels import CLASSES
 from facemask.outs import write_text
-from facemask.params import TrainParams, load_params
+from facemask.params import Params, RenderParams, TrainParams, load_params
 from facemask.parts import DROPPED, read_split
 from facemask.progress import track
 
@@ -102,25 +105,29 @@ def run_linear(split: pd.DataFrame, features: NDArray[np.float32], settings: Tra
     """
     tested = (split["part"] == "test").to_numpy()
     known = split[~tested]
-    photographs = known["group" if settings.sampling == "photograph" else "id"]
-    drawn = epoch_order(list(known["label"]), list(photographs), settings.class_balance, settings.seed, epoch=0)
+    drawn = epoch_order(known, settings, epoch=0)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     model.fit(features[~tested][drawn], known["label"].to_numpy()[drawn])
     return split[tested].assign(prediction=model.predict(features[tested]))
 
 
-def run_full(split: pd.DataFrame, archive: Archive, settings: TrainParams) -> pd.DataFrame:
-    """Train as the stage `train` does; predict `test`.
+def run_full(split: pd.DataFrame, archive: Archive, settings: TrainParams, drawing: RenderParams) -> pd.DataFrame:
+    """Draw masks and train as the stages do; predict `test`.
 
     Returns:
         The rows of `test`, with the column `prediction`.
     """
     from facemask.engine import keras
-    from facemask.training import train
+    from facemask.rendering.run import render
+    from facemask.training import Folders, train
 
     keras.backend.clear_session()  # or each fold's model stays in memory
-    with contextlib.redirect_stdout(sys.stderr):
-        model, _ = train(archive, split, BACKBONE, settings)
+    with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory() as empty:
+        folders = Folders(states=Path(empty) / "states", views=Path(empty) / "views")
+        drawn = render(IMAGES, split, Path(empty) / "rendered.zip", drawing)
+        rows = pd.concat([split, drawn.table], ignore_index=True)
+        with Archive(Path(empty) / "rendered.zip") as pictures:
+            model, _, _ = train(Archives(archive, pictures), rows, BACKBONE, settings, folders)
         return predict_parts(model, archive, split, ["test"], SMALL_BATCH)
 
 
@@ -142,10 +149,17 @@ def fingerprint(*paths: Path) -> str:
     return digest.hexdigest()
 
 
-def plan(models: list[str], count: int, val: float, seed: int, settings: TrainParams) -> Iterator[dict[str, Any]]:
+def plan(models: list[str], count: int, params: Params, settings: TrainParams) -> Iterator[dict[str, Any]]:
     """Yield what identifies each run: all that its figures depend on but the code and the libraries."""
     inputs = fingerprint(IMAGES, SPLIT, BACKBONE)
-    common = {"folds": count, "val": val, "split_seed": seed, "settings": settings.model_dump(), "inputs": inputs}
+    common = {
+        "folds": count,
+        "val": params.split.val,
+        "split_seed": params.split.seed,
+        "settings": settings.model_dump(),
+        "drawing": params.render.model_dump(),
+        "inputs": inputs,
+    }
     for model in models:
         for fold in range(count):  # both manners in turn, so that what there is of a long run can be compared
             for manner in MANNERS:
@@ -169,6 +183,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--folds", type=int, default=5, help="2 or more (default: %(default)s)")
     parser.add_argument("--only", choices=MODELS, help="this model alone (default: both)")
     parser.add_argument("--image-size", type=int, help="instead of train.image_size")
+    parser.add_argument("--split", choices=MANNERS, help="in this manner alone (default: both)")
     parser.add_argument("--sampling", choices=["photograph", "image"], help="instead of train.sampling")
     parser.add_argument("--finished", action="store_true", help="print what is in the file already, run nothing")
     parser.add_argument("--out", type=Path, default=Path("compare_splits.json"), help="(default: %(default)s)")
@@ -187,17 +202,15 @@ def main(arguments: list[str] | None = None) -> None:
     features = None
     results = []
     with Archive(IMAGES) as archive:
-        for run in plan(
-            [given.only] if given.only else list(MODELS), given.folds, params.split.val, params.split.seed, settings
-        ):
+        for run in plan([given.only] if given.only else list(MODELS), given.folds, params, settings):
             entry = next((entry for entry in done if entry["run"] == run), None)
-            if entry is None and given.finished:
+            if given.split not in (None, run["split"]) or (entry is None and given.finished):
                 continue
             if entry is None:
                 print(f"{run['model']}, {run['split']}, fold {run['fold'] + 1} of {given.folds}", file=sys.stderr)
                 split = parts(table, run["split"], given.folds, run["fold"], params.split.val, params.split.seed)
                 if run["model"] == "full":
-                    rows = run_full(split, archive, settings)
+                    rows = run_full(split, archive, settings, params.render)
                 else:
                     if features is None:
                         features = compute_features(archive, list(table["id"]), settings.image_size)

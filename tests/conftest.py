@@ -29,3 +29,11 @@ def small_export(small_model: Any, tmp_path_factory: pytest.TempPathFactory) -> 
     export_model(small_model, keras_file, folder)
     write_json(folder / "labels.json", describe(small_model))
     return folder
+
+
+@pytest.fixture(scope="session")
+def training_inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the inputs of the stage `train`, as `make_inputs` writes them; not to be written to."""
+    from tests.training_project import make_inputs
+
+    return make_inputs(tmp_path_factory.mktemp("inputs"))

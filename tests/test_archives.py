@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from facemask.archives import MAX_MEMBER_BYTES, Archive, BrokenArchiveError, content_hash, write_archive
+from facemask.archives import MAX_MEMBER_BYTES, Archive, Archives, BrokenArchiveError, content_hash, write_archive
 from facemask.errors import FacemaskError
 
 CONTENT = {"a/1.png": b"one", "a/2.png": b"", "b/1.png": b"one", "b/ü.png": bytes(range(256)) * 100}
@@ -37,6 +37,32 @@ def test_what_is_written_is_read_back(tmp_path: Path) -> None:
         assert {name: archive.read(name) for name in archive.names} == CONTENT
         with pytest.raises(KeyError):
             archive.read("a/3.png")
+
+
+def test_several_archives_are_read_as_one(tmp_path: Path) -> None:
+    write_archive(tmp_path / "x.zip", sorted(CONTENT.items()))
+    write_archive(tmp_path / "y.zip", [("rendered/1.png", b"drawn")])
+    write_archive(tmp_path / "empty.zip", [])
+    with Archive(tmp_path / "x.zip") as x, Archive(tmp_path / "y.zip") as y, Archive(tmp_path / "empty.zip") as empty:
+        archives = Archives(x, y, empty)
+        assert archives.paths == [tmp_path / "x.zip", tmp_path / "y.zip", tmp_path / "empty.zip"]
+        assert {name: archives.read(name) for name in [*CONTENT, "rendered/1.png"]} == {
+            **CONTENT,
+            "rendered/1.png": b"drawn",
+        }
+        with pytest.raises(KeyError):
+            archives.read("a/3.png")
+
+
+def test_a_name_that_stands_in_two_archives_is_refused_with_both_of_them(tmp_path: Path) -> None:
+    write_archive(tmp_path / "x.zip", sorted(CONTENT.items()))
+    write_archive(tmp_path / "y.zip", [("a/1.png", b"another")])
+    with (
+        Archive(tmp_path / "x.zip") as x,
+        Archive(tmp_path / "y.zip") as y,
+        pytest.raises(FacemaskError, match=r"a/1\.png stands in .*x\.zip and in .*y\.zip; call the source"),
+    ):
+        Archives(x, y)
 
 
 def test_equal_content_gives_equal_bytes_whatever_the_zip_it_came_from(tmp_path: Path) -> None:

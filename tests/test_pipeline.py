@@ -19,7 +19,7 @@ from facemask.manifest import read_manifest, write_manifest
 from facemask.parts import DROPPED, read_split
 
 ROOT = Path(__file__).parents[1]
-STAGES = ("download@sample", "merge", "group", "split", "backbone", "train", "evaluate", "export", "report")
+STAGES = ("download@sample", "merge", "group", "split", "render", "backbone", "train", "evaluate", "export", "report")
 TINY: dict[str, Any] = {
     "sources.sample.per_class": 12,
     "split.val": 0.25,
@@ -27,10 +27,10 @@ TINY: dict[str, Any] = {
     "backbone.source": "none",
     "train.image_size": 32,
     "train.batch_size": 8,
-    "train.head.epochs": 1,
-    "train.head.views": 1,
-    "train.fine_tuning.epochs": 1,
-    "train.fine_tuning.from_layer": "Conv_1",
+    "render.faces": 0,  # the face mesh would have to be fetched
+    "train.epochs": 2,
+    "train.from_layer": "Conv_1",
+    "train.kept_views": 0,
     "export.parity_images": 4,
 }
 
@@ -136,6 +136,7 @@ def test_a_run_from_nothing_gives_the_same_lock(built: Path, tmp_path: Path) -> 
         ("group.junk.blurred", 0.03, "group"),
         ("split.seed", 2, "split"),
         ("split.leaks.limit", 1, "split"),
+        ("render.seed", 2, "render"),
         ("backbone.seed", 2, "backbone"),
         ("train.dropout", 0.3, "train"),
         ("train.augmentation.flip", 0.1, "train"),

@@ -1,183 +1,176 @@
 """Training learns, keeps its best epoch, is the same every time, and never looks at the test part."""
 
-import io
-import json
-import subprocess
-import sys
-from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
-from PIL import Image
 
-from facemask.archives import Archive, write_archive
-from facemask.backbone import write_backbone
+from facemask.archives import Archive, Archives
+from facemask.batches import read_image
+from facemask.errors import FacemaskError
 from facemask.labels import CLASSES
-from facemask.outs import write_csv
-from facemask.params import AugmentationParams, BackboneParams, TrainParams
-from facemask.parts import COLUMNS, part_of
-from facemask.training import HISTORY, TrainingBatches, summarise, train
+from facemask.params import TrainParams
+from facemask.parts import part_of
+from facemask.training import HISTORY, Folders, mix, photograph_weights, summarise, train
+from tests.training_project import COLOURS, SMALL, make_project, outs_of, train_there, untrained_model
 
-COLOURS = {"mask_weared_incorrect": (220, 40, 40), "with_mask": (40, 200, 40), "without_mask": (40, 40, 220)}
-SMALL: dict[str, Any] = {
-    "image_size": 32,
-    "batch_size": 8,
-    "head": {"epochs": 8, "learning_rate": 0.01, "views": 2},
-    "fine_tuning": {"epochs": 2, "learning_rate": 1e-4, "from_layer": "Conv_1", "patience": 2},
-    "augmentation": {"colour": 0.0, "grey": 0.0, "noise": 0.0, "jpeg": 0.0},
-}
+PLAIN = np.stack([np.full((32, 32, 3), COLOURS[label], np.uint8) for label in CLASSES])
 
 
-def png(colour: tuple[int, int, int], seed: int) -> bytes:
-    noise = np.random.default_rng(seed).integers(-30, 30, (32, 32, 3))
-    buffer = io.BytesIO()
-    Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8)).save(buffer, "PNG")
-    return buffer.getvalue()
+def read_rows(inputs: Path) -> pd.DataFrame:
+    """Photographs and rendered pictures, as the stage reads them."""
+    tables = [pd.read_csv(inputs / "data" / name, dtype=str) for name in ("split.csv", "rendered.csv")]
+    return pd.concat(tables, ignore_index=True)
 
 
-@pytest.fixture(scope="module")
-def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Images whose colour tells their class, a split of them, and a random backbone; test images are no images."""
-    folder = tmp_path_factory.mktemp("data")
-    rows = []
-    members = {}
-    for label, colour in COLOURS.items():
-        for number in range(24):
-            part = "train" if number < 16 else "val" if number < 20 else "test"
-            name = f"s/{label}/{number:02}.png"
-            members[name] = b"must not be read" if part == "test" else png(colour, number)
-            rows.append((name, "s", label, name, part, ""))
-    write_archive(folder / "images.zip", sorted(members.items()))
-    write_csv(folder / "split.csv", COLUMNS, rows)
-    write_backbone(folder / "backbone.weights.h5", BackboneParams(source="none", seed=1))
-    return folder
-
-
-def run(data: Path, **changes: Any) -> tuple[Any, pd.DataFrame]:
+def run(inputs: Path, folder: Path, rows: pd.DataFrame | None = None, **changes: Any) -> tuple[Any, pd.DataFrame]:
     settings = TrainParams.model_validate({**SMALL, **changes})
-    split = pd.read_csv(data / "split.csv", dtype=str, keep_default_na=False)
-    with Archive(data / "images.zip") as archive:
-        return train(archive, split, data / "backbone.weights.h5", settings)
+    with Archive(inputs / "data/images.zip") as images, Archive(inputs / "data/rendered.zip") as rendered:
+        model, history, _ = train(
+            Archives(images, rendered),
+            read_rows(inputs) if rows is None else rows,
+            inputs / "models/backbone.weights.h5",
+            settings,
+            Folders(folder / "states", folder / "views"),
+        )
+    return model, history
+
+
+def changed_weights(model: Any, inputs: Path) -> list[str]:
+    """Name the weights that are not what they were before training."""
+    before = {weight.path: np.asarray(weight) for weight in untrained_model(inputs).weights}
+    return [weight.path for weight in model.weights if not np.array_equal(np.asarray(weight), before[weight.path])]
+
+
+def loss_on_val(model: Any, inputs: Path) -> float:
+    """Mean cross-entropy of the validation images, of which there are equally many of each class, without copies."""
+    rows = part_of(read_rows(inputs), "val")
+    with Archive(inputs / "data/images.zip") as images:
+        pixels = np.stack([read_image(images, name, 32) for name in rows["id"]])
+    of_truth = np.asarray(model.predict_on_batch(pixels))[range(len(rows)), rows["label"].map(CLASSES.index)]
+    return float(-np.log(of_truth).mean())
 
 
 @pytest.mark.slow
-def test_it_learns_what_can_be_learnt_and_never_reads_a_test_image(data: Path) -> None:
-    model, history = run(data)
-    assert list(history.columns) == list(HISTORY)
-    assert list(history["phase"]) == ["head"] * 8 + ["fine_tuning"] * 2
+def test_it_learns_what_can_be_learnt_and_never_reads_a_test_image(training_inputs: Path, tmp_path: Path) -> None:
+    model, history = run(training_inputs, tmp_path, epochs=8, learning_rate=0.001)
+    assert list(history.columns) == list(HISTORY) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert list(history["epoch"]) == list(range(1, len(history) + 1))
     assert history["val_accuracy"].max() > 0.9
-    pixels = np.stack([np.full((32, 32, 3), COLOURS[label], np.uint8) for label in CLASSES])
-    assert list(np.asarray(model.predict_on_batch(pixels)).argmax(axis=1)) == [0, 1, 2]
+    assert list(np.asarray(model.predict_on_batch(PLAIN)).argmax(axis=1)) == [0, 1, 2]
 
 
 @pytest.mark.slow
-def test_the_weights_are_those_of_the_best_epoch(data: Path) -> None:
-    # A rate that destroys what the first phase learned: the first phase's best epoch must come back.
-    model, history = run(data, fine_tuning={**SMALL["fine_tuning"], "learning_rate": 1.0, "epochs": 3, "patience": 3})
-    split = pd.read_csv(data / "split.csv", dtype=str)
-    figures = summarise(model, split, history)
-    best = history.loc[history["val_loss"].idxmin()]
-    assert best["phase"] == "head"
-    assert figures["best_epoch"] == best["epoch"] <= 8
-    pixels = np.stack([np.full((32, 32, 3), COLOURS[label], np.uint8) for label in CLASSES])
-    assert list(np.asarray(model.predict_on_batch(pixels)).argmax(axis=1)) == [0, 1, 2]
+def test_the_weights_are_those_of_the_best_epoch(training_inputs: Path, tmp_path: Path) -> None:
+    # A rate that rises to where it destroys what was learnt: an epoch before the last must come back.
+    changes = {"epochs": 6, "patience": 6, "learning_rate": 1.0, "warmup": 10_000, "averaging": 0.0}
+    model, history = run(training_inputs, tmp_path, **changes)
+    losses = history["val_loss"]
+    assert losses.argmin() < len(history) - 1
+    assert losses.max() > losses.min() + 0.01
+    assert loss_on_val(model, training_inputs) == pytest.approx(losses.min(), abs=1e-3)
+    figures = summarise(model, read_rows(training_inputs), history)
+    assert figures["best_epoch"] == losses.argmin() + 1
+    assert figures["best_val_loss"] == losses.min()
 
 
 @pytest.mark.slow
-def test_fine_tuning_stops_early_when_nothing_improves(data: Path) -> None:
-    _, history = run(data, fine_tuning={**SMALL["fine_tuning"], "learning_rate": 1.0, "epochs": 10, "patience": 1})
-    assert len(history) < 18
+def test_it_stops_early_when_nothing_improves(training_inputs: Path, tmp_path: Path) -> None:
+    _, history = run(training_inputs, tmp_path, epochs=10, patience=2, learning_rate=0.5)
+    assert len(history) == history["val_loss"].argmin() + 1 + 2 < 10
 
 
 @pytest.mark.slow
-def test_the_head_alone_can_be_trained(data: Path) -> None:
-    _, history = run(data, fine_tuning={**SMALL["fine_tuning"], "epochs": 0})
-    assert set(history["phase"]) == {"head"}
+def test_what_is_judged_and_kept_is_the_average_of_the_weights(training_inputs: Path, tmp_path: Path) -> None:
+    changes = {"epochs": 1, "draws": 16, "warmup": 1}  # two steps: fewer than there are between two averages
+    _, last = run(training_inputs, tmp_path, averaging=0.0, **changes)
+    _, averaged = run(training_inputs, tmp_path, averaging=0.99, **changes)
+    assert list(last["loss"]) == list(averaged["loss"])
+    assert list(last["val_loss"]) != list(averaged["val_loss"])
+    model, history = run(training_inputs, tmp_path, averaging=0.99, epochs=1)
+    assert loss_on_val(model, training_inputs) == pytest.approx(history["val_loss"][0], abs=1e-3)
 
 
 @pytest.mark.slow
-def test_two_processes_train_the_same_bytes(data: Path, tmp_path: Path) -> None:
-    script = (
-        "import sys, json; from pathlib import Path; import pandas as pd; from facemask.archives import Archive\n"
-        "from facemask.model import save_model; from facemask.params import TrainParams\n"
-        "from facemask.training import train\n"
-        "data = Path(sys.argv[1]); split = pd.read_csv(data / 'split.csv', dtype=str, keep_default_na=False)\n"
-        "settings = TrainParams.model_validate(json.loads(sys.argv[3]))\n"
-        "model, _ = train(Archive(data / 'images.zip'), split, data / 'backbone.weights.h5', settings)\n"
-        "save_model(model, Path(sys.argv[2]))\n"
-    )
-    files = [tmp_path / name for name in ("a.keras", "b.keras")]
-    for file in files:
-        done = subprocess.run([sys.executable, "-c", script, data, file, json.dumps(SMALL)], capture_output=True)
-        assert done.returncode == 0, done.stderr
-    assert files[0].read_bytes() == files[1].read_bytes()
+def test_the_top_alone_can_be_trained(training_inputs: Path, tmp_path: Path) -> None:
+    model, history = run(training_inputs, tmp_path, from_layer="top", epochs=2)
+    assert changed_weights(model, training_inputs) == ["logits/kernel", "logits/bias"]
+    trained = summarise(model, read_rows(training_inputs), history)["parameters"]["trained"]
+    assert trained == 1280 * 3 + 3
 
 
-def plain(**changes: Any) -> TrainParams:
-    """Settings without augmentation, so that one can tell which image one looks at."""
-    off = dict.fromkeys(AugmentationParams.model_fields, 0.0)
-    return TrainParams.model_validate({**SMALL, "augmentation": off, **changes})
+@pytest.mark.slow
+def test_only_the_layers_from_the_named_one_on_learn_and_batch_norm_stays(
+    training_inputs: Path, tmp_path: Path
+) -> None:
+    model, history = run(training_inputs, tmp_path, from_layer="block_16_project", epochs=1)
+    learnt = ["block_16_project/kernel", "Conv_1/kernel", "logits/kernel", "logits/bias"]
+    assert changed_weights(model, training_inputs) == learnt
+    figures = summarise(model, read_rows(training_inputs), history)
+    assert figures["parameters"]["trained"] == 960 * 320 + 320 * 1280 + 1280 * 3 + 3
+    assert figures["images"] == {"train": 54, "rendered": 6, "val": 12}
 
 
-@pytest.fixture
-def copies(tmp_path: Path) -> Iterator[tuple[Archive, pd.DataFrame]]:
-    """One class: a photograph with eight copies and four others; the grey level tells which image it is."""
-    members = {}
-    rows = []
-    for number in range(12):
-        buffer = io.BytesIO()
-        Image.new("L", (32, 32), 20 * number).save(buffer, "PNG")
-        members[f"{number:02}.png"] = buffer.getvalue()
-        group = "inflated" if number < 8 else f"single{number}"
-        rows.append((f"{number:02}.png", "s", "with_mask", group, "train", ""))
-    write_archive(tmp_path / "images.zip", sorted(members.items()))
-    with Archive(tmp_path / "images.zip") as archive:
-        yield archive, pd.DataFrame(rows, columns=COLUMNS)
+@pytest.mark.slow
+def test_rendered_pictures_are_trained_on_and_photographs_alone_are_validated_on(
+    training_inputs: Path, tmp_path: Path
+) -> None:
+    rows = read_rows(training_inputs)
+    # Photographs without a mask are in val only: what the class looks like can be learnt from rendered pictures alone.
+    bare = (rows["label"] == "without_mask") & (rows["part"] == "train") & (rows["source"] == "s")
+    model, history = run(training_inputs, tmp_path, rows[~bare], epochs=8, learning_rate=0.001)
+    assert np.asarray(model.predict_on_batch(PLAIN)).argmax(axis=1)[2] == 2
+    assert history["val_accuracy"].max() > 0.9
+    assert summarise(model, rows[~bare], history)["images"] == {"train": 38, "rendered": 6, "val": 12}
 
 
-def shown(batches: TrainingBatches, passes: int) -> list[int]:
-    """Say which image stands at each place of the next passes."""
-    return [int(image[0, 0, 0]) // 20 for pixels, _ in batches.passes(passes) for image in pixels]
+@pytest.mark.slow
+def test_two_processes_train_the_same_bytes(training_inputs: Path, tmp_path: Path) -> None:
+    folders = [make_project(tmp_path / name, training_inputs) for name in ("a", "b")]
+    for folder in folders:
+        train_there(folder)
+    assert outs_of(folders[0]) == outs_of(folders[1])
 
 
-def test_eight_copies_count_as_one_photograph(copies: tuple[Archive, pd.DataFrame]) -> None:
-    images = shown(TrainingBatches(*copies, plain(sampling="photograph")), passes=5)
-    times = Counter("inflated" if image < 8 else f"single{image}" for image in images)
-    assert set(times.values()) == {12}  # five epochs of 12 draws, for five photographs
-    assert {image for image in images if image < 8} == set(range(8))  # seen in eight ways
+@pytest.mark.slow
+def test_an_epoch_that_misses_a_class_trains_all_the_same(training_inputs: Path, tmp_path: Path) -> None:
+    _, history = run(training_inputs, tmp_path, batch_size=2, draws=2, epochs=1)
+    assert len(history) == 1
 
 
-def test_each_file_counts_where_images_are_sampled(copies: tuple[Archive, pd.DataFrame]) -> None:
-    images = shown(TrainingBatches(*copies, plain(sampling="image")), passes=5)
-    assert Counter(images) == dict.fromkeys(range(12), 5)
+def test_a_layer_that_does_not_exist_is_told_before_an_image_is_read(training_inputs: Path, tmp_path: Path) -> None:
+    with pytest.raises(FacemaskError, match=r"train\.from_layer: the backbone has no layer 'block_99'"):
+        run(training_inputs, tmp_path, from_layer="block_99")
 
 
-def test_pixels_and_labels_belong_together(data: Path) -> None:
-    split = pd.read_csv(data / "split.csv", dtype=str, keep_default_na=False)
-    with Archive(data / "images.zip") as archive:
-        for pixels, labels in TrainingBatches(archive, part_of(split, "train"), plain()).passes(1):
-            strongest = pixels.mean(axis=(1, 2)).argmax(axis=1)  # red, green, blue: the classes in their order
-            assert np.array_equal(strongest, labels.argmax(axis=1))
+def test_each_class_counts_the_same_and_within_it_each_photograph_however_many_copies_it_has() -> None:
+    groups = {"mask_weared_incorrect": ["a"] * 48 + ["b"], "with_mask": ["c", "d", "e"], "without_mask": ["f"]}
+    rows = pd.DataFrame([(label, group) for label, names in groups.items() for group in names])
+    rows.columns = ["label", "group"]
+    weights = photograph_weights(rows)
+    assert weights.sum() == pytest.approx(1)
+    sums = rows.assign(weight=weights).groupby("group")["weight"].sum()
+    assert dict(sums) == pytest.approx({"a": 1 / 6, "b": 1 / 6, "c": 1 / 9, "d": 1 / 9, "e": 1 / 9, "f": 1 / 3})
 
 
-def test_training_can_begin_with_any_epoch(copies: tuple[Archive, pd.DataFrame]) -> None:
-    settings = TrainParams.model_validate(SMALL)
-    third = list(TrainingBatches(*copies, settings).passes(3))[-2:]
-    alone = list(TrainingBatches(*copies, settings, epoch=2).passes(1))
-    for (pixels, labels), (same_pixels, same_labels) in zip(third, alone, strict=True):
-        assert np.array_equal(pixels, same_pixels)
-        assert np.array_equal(labels, same_labels)
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+def test_blended_labels_stay_distributions_and_follow_their_pictures(size: int) -> None:
+    rng = np.random.default_rng(1)
+    labels = np.eye(3, dtype=np.float32)[rng.integers(3, size=size)]
+    maps = labels[:, None, None, :] * np.ones((1, 2, 2, 1), np.float32)  # maps that say the label
+    own = rng.uniform(0.5, 1, size).astype(np.float32)
+    blended, targets = mix(maps, labels, own)
+    assert blended.shape == maps.shape
+    assert blended.dtype == targets.dtype == np.float32
+    assert np.allclose(targets.sum(axis=1), 1)
+    assert (targets >= 0).all()
+    assert np.allclose(blended, targets[:, None, None, :])
+    assert np.array_equal(targets.argmax(axis=1), labels.argmax(axis=1))
 
 
-def test_an_image_that_comes_again_is_seen_in_another_way(copies: tuple[Archive, pd.DataFrame]) -> None:
-    archive, rows = copies
-    settings = TrainParams.model_validate(SMALL)
-    (within, _), (later, _) = TrainingBatches(
-        archive, pd.concat([rows.iloc[[9]]] * 2, ignore_index=True), settings
-    ).passes(2)
-    assert not np.array_equal(within[0], within[1])
-    assert not np.array_equal(within[0], later[0])
+def test_each_is_blended_with_its_neighbour() -> None:
+    maps = np.array([[0.0], [1.0], [10.0], [20.0]], np.float32)
+    blended, _ = mix(maps, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], np.array([0.75, 0.75, 1.0, 1.0], np.float32))
+    assert blended.ravel().tolist() == [0.25, 0.75, 10.0, 20.0]

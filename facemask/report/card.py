@@ -161,9 +161,9 @@ def _what_it_is(findings: Findings) -> tuple[str, ...]:
     parameters = findings.train["parameters"]
     names = ", ".join(TITLES[label].lower() for label in CLASSES)
     return (
-        f"A classifier of face crops with three answers: {names}. It is MobileNetV2 with a top of its own, trained in "
-        f"two phases; of its {count(parameters['total'])} parameters, {count(parameters['trained'])} are trained at "
-        "the end.",
+        f"A classifier of face crops with three answers: {names}. It is MobileNetV2 with a top of its own; of its "
+        f"{count(parameters['total'])} parameters, {count(parameters['trained'])} were trained here, the others are "
+        "as ImageNet left them.",
         f"Input: a picture of {width} x {height} pixels, RGB, whole numbers from 0 to 255; all scaling happens inside "
         "the model. Output: three probabilities that add up to 1, in the order above.",
     )

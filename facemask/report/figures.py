@@ -137,15 +137,12 @@ def side_counts(table: pd.DataFrame) -> str:
 
 def training_curve(history: pd.DataFrame, figure: str, best_epoch: int) -> str:
     """Draw `figure` ("loss" or "accuracy") of training and validation by epoch, from `plots/history.csv`."""
-    phases = history.groupby("phase", sort=False)["epoch"].min()
 
     def draw(axes: Axes) -> None:
         axes.plot(history["epoch"], history[figure], "o-", color=_TRAINING, markersize=4, label="training")
         axes.plot(history["epoch"], history[f"val_{figure}"], "s-", color=_VALIDATION, markersize=4, label="validation")
         best = history.loc[history["epoch"] == best_epoch, f"val_{figure}"]
         axes.plot([best_epoch], best, "o", markersize=12, fillstyle="none", color=_INK, label="epoch that was kept")
-        for start in phases.iloc[1:]:
-            axes.axvline(start - 0.5, color=_INK, linewidth=1, linestyle="--", label="fine-tuning begins")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
         axes.set_xlim(history["epoch"].min() - 0.5, history["epoch"].max() + 0.5)
         axes.set_xlabel("epoch")

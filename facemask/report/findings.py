@@ -20,9 +20,21 @@ from facemask.tables import read_table
 Json = dict[str, Any]
 
 _DATA_KEYS = (
-    *("images", "groups", "duplicates", "contradictions", "junk", "left_out", "label", "groups_by_label", "source"),
-    *("width", "height", "format", "shortcuts"),
+    "images",
+    "groups",
+    "duplicates",
+    "contradictions",
+    "junk",
+    "left_out",
+    "label",
+    "groups_by_label",
+    "source",
+    "width",
+    "height",
+    "format",
+    "shortcuts",
 )
+_TRAIN_KEYS = ("epochs", "best_epoch", "best_val_loss", "images", "parameters")
 _CURVE = dict.fromkeys(CLASSES, "float64")
 
 
@@ -46,12 +58,14 @@ class Findings:
         parts: what `data/split.csv` says of each image.
         leaks: the most similar pairs across the split, the most similar first.
         samples: the contact sheet, a JPEG file.
+        drawn_masks: that of the drawn masks.
         mistakes: all wrong predictions of the part test, the most confident first.
     """
 
     cards: dict[str, Json]
     data: Json
     split: Json
+    render: Json
     train: Json
     evaluation: Json
     slices: Json
@@ -68,6 +82,7 @@ class Findings:
     roc: pd.DataFrame
     mistakes: list[Mistake]
     samples: bytes
+    drawn_masks: bytes
 
 
 def read_findings(project: Path, sources: Sequence[str]) -> Findings:
@@ -88,7 +103,8 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         },
         data=_read_json(metrics / "data.json", "group", _DATA_KEYS),
         split=_read_json(metrics / "split.json", "split", ("images", "groups", "label", "source", "leaks")),
-        train=_read_json(metrics / "train.json", "train", ("epochs", "best_epoch", "best_val_loss", "parameters")),
+        render=_read_json(metrics / "render.json", "render", ("faces", "without_fit", "images", "label", "kind")),
+        train=_read_json(metrics / "train.json", "train", _TRAIN_KEYS),
         evaluation=_read_json(metrics / "evaluation.json", "evaluate", ("test", "val")),
         slices=_read_json(metrics / "slices.json", "evaluate", ("test", "val")),
         export=_read_json(metrics / "export.json", "export", ("size_bytes", "parity", "parity_images")),
@@ -103,7 +119,6 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
             plots / "history.csv",
             {
                 "epoch": "int64",
-                "phase": "str",
                 **dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), "float64"),
             },
             "train",
@@ -112,6 +127,7 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         roc=read_table(plots / "roc.csv", {"false_positive_rate": "float64", **_CURVE}, "evaluate"),
         mistakes=_mistakes(read_predictions(data / "predictions.csv")),
         samples=_read_bytes(data / "samples.jpg", "group"),
+        drawn_masks=_read_bytes(data / "rendered.jpg", "render"),
     )
 
 

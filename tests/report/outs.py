@@ -31,7 +31,7 @@ from facemask.parts import part_of, read_split, write_split
 from facemask.sheets import choose_samples, contact_sheet, read_thumbnails
 from facemask.splitting import check_split, count_parts, split
 
-HISTORY = [(1, "head", 0.9, 0.6, 0.7, 0.7), (2, "head", 0.7, 0.7, 0.6, 0.8), (3, "fine_tuning", 0.4, 0.9, 0.3, 0.95)]
+HISTORY = [(1, 0.9, 0.6, 0.7, 0.7), (2, 0.7, 0.7, 0.6, 0.8), (3, 0.4, 0.9, 0.3, 0.95)]
 
 
 def picture(seed: Sequence[int], size: tuple[int, int] = (40, 40)) -> bytes:
@@ -86,6 +86,7 @@ def write_outs(
         write_json(data / "raw" / f"{name}.json", card)
     _group(project, _merge(project, list(sources)), copies)
     _split(project, leaks, SplitParams(val=0.2, test=0.6, **policies))
+    _render(project)
     _train_and_export(project)
     _evaluate(project, wrong)
     used = {name: {"kind": "folder", "path": "data/own"} for name in sources}
@@ -142,14 +143,26 @@ def _split(project: Path, leaks: Sequence[float], settings: SplitParams) -> None
     write_json(project / "metrics" / "split.json", {**count_parts(table), "leaks": found})
 
 
+def _render(project: Path) -> None:
+    labels = {"mask_weared_incorrect": 7, "with_mask": 4, "without_mask": 1}
+    kinds = {"right": 4, "nose_out": 5, "mouth_out": 2, "below_chin": 0, "chin_out": 0, "bare": 1}
+    counts = {"faces": 7, "without_fit": 1, "cut_outs": 0, "images": 12, "label": labels, "kind": kinds, "style": {}}
+    write_json(project / "metrics" / "render.json", counts)
+    with Archive(project / "data" / "images.zip") as archive:
+        thumbnails = read_thumbnails(archive, {"right": archive.names[:2]})
+    with atomic_path(project / "data" / "rendered.jpg") as draft:
+        draft.write_bytes(contact_sheet(thumbnails, {"right": 4}))
+
+
 def _train_and_export(project: Path) -> None:
     write_csv(
         project / "plots" / "history.csv",
-        ("epoch", "phase", "loss", "accuracy", "val_loss", "val_accuracy"),
+        ("epoch", "loss", "accuracy", "val_loss", "val_accuracy"),
         HISTORY,
     )
     figures: dict[str, Any] = {"epochs": 3, "best_epoch": 3, "best_val_loss": 0.3, "best_val_accuracy": 0.95}
-    write_json(project / "metrics" / "train.json", figures | {"parameters": {"total": 2_261_827, "trained": 3_843}})
+    images, parameters = {"train": 40, "rendered": 12, "val": 9}, {"total": 2_261_827, "trained": 3_843}
+    write_json(project / "metrics" / "train.json", figures | {"images": images, "parameters": parameters})
     sizes = {"keras": 9_612_345, "saved_model": 9_300_000, "tflite": 8_812_345, "onnx": 8_800_000}
     parity = {"saved_model": 0.0, "tflite": 2.4e-07, "onnx": 1e-06}
     write_json(project / "metrics" / "export.json", {"size_bytes": sizes, "parity": parity, "parity_images": 6})

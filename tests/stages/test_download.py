@@ -26,7 +26,8 @@ PARAMS = {
         "drawn": {"kind": "sample", "per_class": 2, "seed": 1},
         "kaggle": {"kind": "kaggle", "handle": "somebody/masks", "version": 1, "folders": {"yes": "with_mask"}},
     },
-    "merge": {}, "group": {}, "split": {}, "backbone": {}, "train": {}, "evaluate": {}, "export": {}, "report": {},
+    "merge": {}, "group": {}, "split": {}, "render": {}, "backbone": {}, "train": {}, "evaluate": {},
+    "export": {}, "report": {},
 }  # fmt: skip
 BIG = random.Random(1).randbytes(5 * 2**20)
 

@@ -34,7 +34,8 @@ def project(tmp_path: Path) -> Path:
     params = {
         "data": {"sources": ["mine"]},
         "sources": {name: {"kind": "folder", "path": name} for name in ("mine", "other")},
-        "merge": {}, "group": {}, "split": {}, "backbone": {}, "train": {}, "evaluate": {}, "export": {}, "report": {},
+        "merge": {}, "group": {}, "split": {}, "render": {}, "backbone": {}, "train": {}, "evaluate": {},
+        "export": {}, "report": {},
     }  # fmt: skip
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     return tmp_path

