@@ -13,6 +13,15 @@ from facemask.tables import read_table
 Kind = Literal["right", "nose_out", "mouth_out", "below_chin", "chin_out", "bare"]
 KINDS: tuple[Kind, ...] = get_args(Kind)  # how a mask is worn; what each means: `facemask.rendering.sheet`
 
+KIND_TITLES: dict[str, str] = {
+    "right": "Worn right",
+    "nose_out": "Nose out",
+    "mouth_out": "Nose and mouth out",
+    "below_chin": "Below the chin",
+    "chin_out": "Too high, chin out",
+    "bare": "Left bare",
+}
+
 SOURCE = "rendered"
 COLUMNS = ("id", "source", "label", "group", "part", "photograph", "kind", "style")
 

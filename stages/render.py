@@ -6,7 +6,7 @@ from facemask.archives import Archive
 from facemask.outs import atomic_path, write_json
 from facemask.params import load_params
 from facemask.parts import read_split
-from facemask.rendered import count_rendered, write_rendered
+from facemask.rendered import KIND_TITLES, count_rendered, write_rendered
 from facemask.rendering.run import choose_shown, render
 from facemask.sheets import contact_sheet, read_thumbnails
 from facemask.stage import run
@@ -25,8 +25,10 @@ def main() -> None:
     write_json(Path("metrics/render.json"), {**faces, "images": len(outcome.table), **counts})
     with Archive(path) as archive:
         thumbnails = read_thumbnails(archive, choose_shown(outcome.table, SHOWN_PER_KIND))
+    tiles = {KIND_TITLES[kind]: images for kind, images in thumbnails.items()}
+    totals = {KIND_TITLES[kind]: count for kind, count in counts["kind"].items()}
     with atomic_path(Path("data/rendered.jpg")) as draft:
-        draft.write_bytes(contact_sheet(thumbnails, counts["kind"]))
+        draft.write_bytes(contact_sheet(tiles, totals))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""A bare face for tests without a model: the median mesh of the drawn faces of the sample, and a plain picture to go with it."""
+"""A bare face for tests without a model: the median mesh of the sample's drawn faces, and a plain picture of it."""
 
 from pathlib import Path
 
