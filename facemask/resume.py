@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 from collections.abc import Iterable, Mapping
 from importlib.metadata import version
 from pathlib import Path
@@ -9,7 +10,6 @@ from typing import Any
 
 import numpy as np
 
-import facemask
 from facemask.outs import atomic_path
 
 Arrays = dict[str, np.ndarray]
@@ -18,7 +18,7 @@ _LIBRARIES = ("keras", "numpy", "onnxruntime", "opencv-python-headless", "scikit
 
 
 def fingerprint(settings: Mapping[str, Any], files: Iterable[Path], *tables: str) -> str:
-    """Name a training by all that its outcome depends on: params, inputs, this package's own code, and libraries.
+    """Name a training by all that its outcome depends on: params, inputs, this package's modules in use, and libraries.
 
     Args:
         settings: the params, as JSON can hold them.
@@ -29,7 +29,8 @@ def fingerprint(settings: Mapping[str, Any], files: Iterable[Path], *tables: str
         Hexadecimal SHA-256.
     """
     versions = [f"{library} {version(library)}" for library in _LIBRARIES]
-    code = sorted(Path(facemask.__file__).parent.glob("*.py"))
+    modules = [module for name, module in sorted(sys.modules.items()) if name.split(".")[0] == "facemask"]
+    code = [Path(str(module.__file__)) for module in modules]
     parts = [json.dumps(settings, sort_keys=True), *tables, *versions, *(digest(file) for file in [*files, *code])]
     return hashlib.sha256("\n".join(hashlib.sha256(part.encode()).hexdigest() for part in parts).encode()).hexdigest()
 

@@ -164,7 +164,7 @@ def test_what_does_not_depend_on_a_changed_setting_is_not_run_again(copy_of_buil
 
 def test_a_new_split_trains_again_but_does_not_draw_merge_or_group_again(copy_of_built: Path) -> None:
     set_params(copy_of_built, {"split.seed": 2})
-    assert stages_run(dvc(copy_of_built, "repro")) == ["split", "train", "evaluate", "export", "report"]
+    assert stages_run(dvc(copy_of_built, "repro")) == ["split", "render", "train", "evaluate", "export", "report"]
 
 
 def test_a_wrong_setting_stops_the_run_before_any_work(copy_of_built: Path) -> None:
@@ -205,7 +205,7 @@ def test_own_photographs_need_an_entry_and_new_ones_are_noticed(
     own_photographs(copy_of_built / "data" / "own", 8)
     set_params(copy_of_built, {"data.sources": ["own"]})
     ran = stages_run(dvc(copy_of_built, "repro"))
-    assert ran == ["download@own", "merge", "group", "split", "train", "evaluate", "export", "report"]
+    assert ran == ["download@own", "merge", "group", "split", "render", "train", "evaluate", "export", "report"]
     assert figures(copy_of_built, "data")["images"] == 24
     own_photographs(copy_of_built / "data" / "own", 9)
     assert stages_run(dvc(copy_of_built, "repro"))[:3] == ["download@own", "merge", "group"]

@@ -60,22 +60,27 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_bytes_as_one_never_k
     duration = time.monotonic() - started
 
     killed = make_project(tmp_path / "killed", training_inputs, epochs=EPOCHS, patience=EPOCHS)
-    said: list[str] = []
+    finished: list[int] = []
+    times_gone_on = 0
     # Most of so short a run is its start, so every other kill waits until it is learning.
-    for epochs in (1, 0, 2, 0, 2):
-        delay = rng.uniform(0, 0.2 if epochs else duration)
-        training = start_training(killed)
-        said.append(kill_after(training, epochs, delay))
-        if training.returncode == 0:
-            break
-        assert states(killed)
-    else:
-        said.append(train_there(killed))
-    assert said[0].startswith(f"epoch 1 of {EPOCHS}:")
-    assert len(said) > 2
-    assert all(out.startswith("going on after epoch") for out in said[1:] if out)
-    finished = [int(line.split()[1]) for line in "".join(said).splitlines() if line.startswith("epoch ")]
-    assert finished == sorted(set(finished))
+    for epochs in (1, 0, 2, 0, 2, None):
+        goes_on = bool(states(killed))
+        if epochs is None:
+            said = train_there(killed)
+        else:
+            delay = rng.uniform(0, 0.2 if epochs else duration)
+            said = kill_after(start_training(killed), epochs, delay)
+        if said:
+            assert (GOING_ON in said) == goes_on
+            times_gone_on += goes_on
+        finished = finished if goes_on else []
+        finished += [int(line.split()[1]) for line in said.splitlines() if line.startswith("epoch ")]
+        assert finished == sorted(set(finished))
+        if epochs is not None and not states(killed) and finished:  # killed after its last word: it begins anew
+            assert outs_of(killed) == outs_of(whole)
+            for name in OUTS:
+                (killed / name).unlink()
+    assert times_gone_on > 0
     assert finished[-1] == EPOCHS
     assert outs_of(killed) == outs_of(whole)
     assert not states(killed)

@@ -91,7 +91,8 @@ def write_outs(
     _evaluate(project, wrong)
     used = {name: {"kind": "folder", "path": "data/own"} for name in sources}
     groups: dict[str, Any] = {
-        stage: {} for stage in ("merge", "group", "split", "backbone", "train", "evaluate", "export", "report")
+        stage: {}
+        for stage in ("merge", "group", "split", "render", "backbone", "train", "evaluate", "export", "report")
     }
     write_json(project / "params.yaml", {"data": {"sources": list(sources)}, "sources": used, **groups})
 
