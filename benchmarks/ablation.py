@@ -19,7 +19,6 @@ same; delete the file after a change of the code.
 
 import argparse
 import contextlib
-import json
 import sys
 import tempfile
 from pathlib import Path
@@ -32,7 +31,6 @@ from numpy.typing import NDArray
 from facemask.archives import Archive, Archives
 from facemask.evaluation import predict_parts
 from facemask.labels import CLASSES
-from facemask.outs import write_text
 from facemask.params import Params, TrainParams, load_params
 from facemask.parts import DROPPED, read_split
 from facemask.rendering.run import render
@@ -41,6 +39,7 @@ from facemask.training import Folders, train
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.compare_splits import BACKBONE, IMAGES, SMALL_BATCH, SPLIT, compute_features, fingerprint, run_linear
+from benchmarks.kept import find_kept, keep
 
 CHOSEN, LINEAR, UNDRAWN = "chosen", "linear", "no drawn masks"
 COPIES = 8  # of a photograph that are tested: some have a hundred
@@ -193,7 +192,6 @@ def main(arguments: list[str] | None = None) -> None:
     sources = given.sources or sorted(table["source"].unique())
     if len(set(table["source"])) < 2:
         parser.error("there is one source only: name two in data.sources, and run `dvc repro split`")
-    done = json.loads(given.out.read_text(encoding="utf-8"))["results"] if given.out.exists() else []
     inputs = fingerprint(IMAGES, SPLIT, BACKBONE)
     with tempfile.TemporaryDirectory() as folder:
         results = []
@@ -202,7 +200,7 @@ def main(arguments: list[str] | None = None) -> None:
             for variant in given.only or list(VARIANTS):
                 values = changed(settings, VARIANTS[variant]).model_dump(exclude={"kept_views"})
                 what = {"variant": variant, "source": source, "settings": values, "inputs": inputs}
-                entry = next((entry for entry in done if entry["run"] == what), None)
+                entry = find_kept(given.out, what)
                 if entry is None and given.finished:
                     continue
                 if entry is None:
@@ -212,8 +210,7 @@ def main(arguments: list[str] | None = None) -> None:
                     rows = run(variant, held, changed(settings, VARIANTS[variant]), drawn, Path(folder) / "views")
                     kept = {name: list(rows[name]) for name in ("label", "group", "prediction")}
                     entry = {"run": what, "figures": figures(rows), "rows": kept}
-                    done.append(entry)
-                    write_text(given.out, json.dumps({"results": done}) + "\n")
+                    keep(given.out, entry)
                 results.append(entry)
     for source in dict.fromkeys(entry["run"]["source"] for entry in results):
         print(table_of(results, source), end="\n\n")

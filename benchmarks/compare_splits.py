@@ -19,7 +19,6 @@ inputs and settings are the same; delete the file after a change of the code.
 import argparse
 import contextlib
 import hashlib
-import json
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -39,10 +38,13 @@ from facemask.batches import plain_batches
 from facemask.draws import epoch_order
 from facemask.evaluation import headline, per_class, predict_parts
 from facemask.labels import CLASSES
-from facemask.outs import write_text
 from facemask.params import Params, RenderParams, TrainParams, load_params
 from facemask.parts import DROPPED, read_split
 from facemask.progress import track
+
+# The folder is not installed.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.kept import find_kept, keep
 
 IMAGES, SPLIT, BACKBONE = Path("data/images.zip"), Path("data/split.csv"), Path("models/backbone.weights.h5")
 MODELS, MANNERS = ("linear", "full"), ("by file", "by group")
@@ -87,10 +89,10 @@ def compute_features(archive: Archive, names: list[str], image_size: int) -> NDA
     """Compute what the frozen backbone sees, averaged over the image: float32 (n, 1280)."""
     from facemask.backbone import load_backbone
     from facemask.engine import keras
-    from facemask.model import FEATURES_LAYER, backbone_layers, build_model
+    from facemask.model import FEATURES_LAYER, backbone_of, build_model
 
     model = build_model(image_size, dropout=0.0, seed=0)
-    load_backbone(keras.Model(model.input, backbone_layers(model)[-1].output), BACKBONE)
+    load_backbone(backbone_of(model), BACKBONE)
     extractor = keras.Model(model.input, model.get_layer(FEATURES_LAYER).output)
     batches = plain_batches(archive, names, image_size, SMALL_BATCH)
     seen = track(batches, -(-len(names) // SMALL_BATCH), "features", "batches")
@@ -197,13 +199,12 @@ def main(arguments: list[str] | None = None) -> None:
     settings = TrainParams.model_validate(params.train.model_dump() | changes)
     table = read_split(SPLIT)
     table = table[table["part"] != DROPPED].reset_index(drop=True)
-    done = json.loads(given.out.read_text(encoding="utf-8"))["results"] if given.out.exists() else []
 
     features = None
     results = []
     with Archive(IMAGES) as archive:
         for run in plan([given.only] if given.only else list(MODELS), given.folds, params, settings):
-            entry = next((entry for entry in done if entry["run"] == run), None)
+            entry = find_kept(given.out, run)
             if given.split not in (None, run["split"]) or (entry is None and given.finished):
                 continue
             if entry is None:
@@ -216,8 +217,7 @@ def main(arguments: list[str] | None = None) -> None:
                         features = compute_features(archive, list(table["id"]), settings.image_size)
                     rows = run_linear(split, features, settings)
                 entry = {"run": run, "figures": figures(rows)}
-                done.append(entry)
-                write_text(given.out, json.dumps({"results": done}, indent=1) + "\n")
+                keep(given.out, entry)
             results.append(entry)
     command = f"--folds {given.folds} --image-size {settings.image_size} --sampling {settings.sampling}"
     print(table_of(results))

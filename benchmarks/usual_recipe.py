@@ -23,7 +23,6 @@ is done, and is not run again as long as inputs and settings are the same; delet
 
 import argparse
 import contextlib
-import json
 import resource
 import subprocess
 import sys
@@ -38,7 +37,6 @@ import pandas as pd
 from facemask.archives import Archive, Archives
 from facemask.evaluation import predict_parts
 from facemask.labels import CLASSES
-from facemask.outs import write_text
 from facemask.params import TrainParams, load_params
 from facemask.parts import PARTS, read_split
 from facemask.rendered import read_rendered
@@ -46,6 +44,7 @@ from facemask.rendered import read_rendered
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.compare_splits import BACKBONE, IMAGES, SMALL_BATCH, SPLIT, figures, fingerprint
+from benchmarks.kept import find_kept, keep
 
 DRAWN, DRAWN_TABLE = Path("data/rendered.zip"), Path("data/rendered.csv")
 RECIPES = ("usual", "ours")
@@ -220,16 +219,6 @@ def describe_run(recipe: str, limit: int | None, epochs: int, settings: TrainPar
     return common | {"inputs": fingerprint(IMAGES, SPLIT, BACKBONE, *drawn), "settings": settings.model_dump()}
 
 
-def read_results(path: Path) -> list[dict[str, Any]]:
-    """Return what was run before: each with `run`, as `describe_run` gives it, and `result`."""
-    return json.loads(path.read_text(encoding="utf-8"))["results"] if path.exists() else []
-
-
-def result_of(results: list[dict[str, Any]], run: dict[str, Any]) -> dict[str, Any] | None:
-    """Return the result of `run`, None if there is none."""
-    return next((entry["result"] for entry in results if entry["run"] == run), None)
-
-
 def table_of(results: dict[str, dict[str, Any]]) -> str:
     """Format the results of one or both recipes as Markdown: one column for each, and below it what took how long."""
     rows = {
@@ -276,7 +265,7 @@ def main(arguments: list[str] | None = None) -> None:
     drawn = limited(read_rendered(DRAWN_TABLE), given.limit) if DRAWN_TABLE.exists() else split.iloc[:0]
     runs = {recipe: describe_run(recipe, given.limit, given.epochs, settings) for recipe in RECIPES}
     for recipe in [given.only] if given.only else RECIPES:
-        if result_of(read_results(given.out), runs[recipe]) is not None:
+        if find_kept(given.out, runs[recipe]) is not None:
             continue
         if given.only is None:
             options = ["--only", recipe, "--epochs", str(given.epochs), "--out", str(given.out)]
@@ -291,12 +280,10 @@ def main(arguments: list[str] | None = None) -> None:
                 entry = {"run": runs[recipe], "result": run_usual(archive, split, given.epochs, settings.seed)}
             else:
                 entry = {"run": runs[recipe], "result": run_ours(archive, split, drawn, settings)}
-        # Read once more: the other recipe may have ended in the meantime.
-        write_text(given.out, json.dumps({"results": [*read_results(given.out), entry]}, indent=1) + "\n")
+        keep(given.out, entry)
 
-    results = read_results(given.out)
-    finished = {recipe: result for recipe, run in runs.items() if (result := result_of(results, run)) is not None}
-    print(table_of(finished))
+    finished = {recipe: find_kept(given.out, run) for recipe, run in runs.items()}
+    print(table_of({recipe: entry["result"] for recipe, entry in finished.items() if entry is not None}))
     counts = split["part"].value_counts()
     print(
         f"\n`usual_recipe.py --epochs {given.epochs}{'' if given.limit is None else f' --limit {given.limit}'}`; "

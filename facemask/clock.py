@@ -2,8 +2,11 @@
 
 import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sized
 from contextlib import contextmanager
+from typing import TypeVar
+
+Batch = TypeVar("Batch", bound=Sized)
 
 
 class Clock:
@@ -18,8 +21,18 @@ class Clock:
         """Count the time that the body takes, for so many images."""
         started = time.perf_counter()
         yield
-        self._seconds[work] += time.perf_counter() - started
-        self._images[work] += images
+        self._count(work, images, started)
+
+    def each(self, work: str, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """Yield the batches, and count the time that each of them is waited for."""
+        waiting = iter(batches)
+        while True:
+            started = time.perf_counter()
+            batch = next(waiting, None)
+            if batch is None:
+                return
+            self._count(work, len(batch), started)
+            yield batch
 
     def report(self) -> str:
         """Say what took how long, in one line."""
@@ -29,3 +42,7 @@ class Clock:
             for work, seconds in self._seconds.items()
             if seconds > 0
         )
+
+    def _count(self, work: str, images: int, started: float) -> None:
+        self._seconds[work] += time.perf_counter() - started
+        self._images[work] += images

@@ -1,19 +1,18 @@
 """Training on one device, on several GPUs, or on several machines: one way through the code for all."""
 
-import io
 import json
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 
 from facemask.engine import tf
 from facemask.errors import FacemaskError
-
-Distribution = Literal["one", "mirrored", "workers"]
+from facemask.params import Distribution
+from facemask.resume import pack, unpack
 
 
 @dataclass(frozen=True)
@@ -70,12 +69,12 @@ class Crew:
         """Return what the chief has: a state that it goes on from, on the disks of the others or not."""
         if self.workers == 1:
             return values
-        packed = _pack(values) if self.is_chief and values is not None else np.zeros(0, np.uint8)
+        packed = np.frombuffer(pack(values) if self.is_chief and values is not None else b"", np.uint8)
         length = int(self._from_chief(np.array([len(packed)], np.int64))[0])
         if length == 0:
             return None
         content = packed if self.is_chief else np.zeros(length, np.uint8)
-        return _unpack(self._from_chief(content.astype(np.int32)).astype(np.uint8))
+        return unpack(self._from_chief(content.astype(np.int32)).astype(np.uint8).tobytes())
 
     def agree_on(self, figures: Sequence[float]) -> list[float]:
         """Return the chief's figures: another machine may round otherwise, and all have to stop at the same time."""
@@ -159,14 +158,3 @@ def _read_tf_config() -> tuple[int, int]:
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}; '
             f"it can't be used ({type(error).__name__}: {error})"
         ) from error
-
-
-def _pack(values: dict[str, np.ndarray]) -> np.ndarray:
-    buffer = io.BytesIO()
-    np.savez(buffer, **values)  # type: ignore[arg-type]  # NumPy's stub takes no mapping of arrays
-    return np.frombuffer(buffer.getvalue(), np.uint8)
-
-
-def _unpack(content: np.ndarray) -> dict[str, np.ndarray]:
-    with np.load(io.BytesIO(content.tobytes()), allow_pickle=False) as stored:
-        return dict(stored)

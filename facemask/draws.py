@@ -35,15 +35,13 @@ def epoch_order(rows: pd.DataFrame, settings: TrainParams, epoch: int) -> NDArra
     """
     photographs = rows["group"] if settings.sampling == "photograph" else pd.Series(rows.index, rows.index)
     by = [rows["label"].to_numpy(), rows["source"].to_numpy(), photographs.to_numpy()]
-    copies = pd.Series(np.arange(len(rows))).groupby(by, sort=True).agg(np.array)
-    strata = [list(images) for _, images in copies.groupby(level=[0, 1], sort=True)]
-    of_stratum = copies.groupby(level=[0, 1], sort=True).size()
-    shares = _shares(of_stratum, settings)
+    strata = pd.Series(np.arange(len(rows))).groupby(by, sort=True).agg(np.array).groupby(level=[0, 1], sort=True)
+    shares = _shares(strata.size(), settings)
     count = draws_per_epoch(len(rows), settings)
     counts = np.diff(np.floor(np.cumsum([0.0, *shares]) * count + 1e-9).astype(int))
     drawn = [
-        _draw(of_one, epoch * int(number), int(number), [settings.seed, place])
-        for place, (of_one, number) in enumerate(zip(strata, counts, strict=True))
+        _draw(list(copies), epoch * int(number), int(number), [settings.seed, place])
+        for place, ((_, copies), number) in enumerate(zip(strata, counts, strict=True))
     ]
     return np.random.default_rng([settings.seed, epoch]).permutation(np.concatenate(drawn))
 

@@ -20,9 +20,8 @@ from facemask.archives import Archive
 from facemask.batches import plain_batches
 from facemask.labels import CLASSES
 from facemask.manifest import ATTRIBUTE_PREFIX
-from facemask.outs import write_csv
 from facemask.progress import track
-from facemask.tables import read_table
+from facemask.tables import read_table, write_table
 
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 COLUMNS = ("id", "part", "source", "label", "prediction", *PROBABILITIES)
@@ -177,11 +176,7 @@ def _one_against_rest(rows: pd.DataFrame) -> list[tuple[str, NDArray[np.bool_], 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
     """Write `data/predictions.csv`."""
-    write_csv(
-        path,
-        COLUMNS,
-        predictions[list(COLUMNS)].astype(dict.fromkeys(PROBABILITIES, float)).itertuples(index=False, name=None),
-    )
+    write_table(path, predictions.astype(dict.fromkeys(PROBABILITIES, float)), COLUMNS)
 
 
 def read_predictions(path: Path) -> pd.DataFrame:

@@ -16,9 +16,9 @@ from facemask.archives import Archive
 from facemask.candidates import find_candidates
 from facemask.images import decode
 from facemask.keypoints import Keypoints, find_keypoints, mirrored
-from facemask.outs import write_csv
 from facemask.params import GroupParams
 from facemask.progress import track
+from facemask.tables import write_table
 
 LINK_COLUMNS = ("first", "second", "mirrored", "matches", "agreement")
 
@@ -66,8 +66,7 @@ def find_links(archive: Archive, table: pd.DataFrame, settings: GroupParams) -> 
 
 def write_links(path: Path, links: pd.DataFrame) -> None:
     """Write `data/links.csv`; `mirrored` is 1 or 0."""
-    rows = links[list(LINK_COLUMNS)].astype({"mirrored": "int64"})
-    write_csv(path, LINK_COLUMNS, rows.itertuples(index=False, name=None))
+    write_table(path, links.astype({"mirrored": "int64"}), LINK_COLUMNS)
 
 
 def _read(archive: Archive, ids: Sequence[str]) -> list[Keypoints]:

@@ -26,10 +26,9 @@ from threadpoolctl import threadpool_limits
 from facemask.archives import Archive
 from facemask.batches import read_image
 from facemask.errors import FacemaskError
-from facemask.outs import write_csv
 from facemask.params import LeakParams
 from facemask.progress import track
-from facemask.tables import read_table
+from facemask.tables import read_table, write_table
 
 COLUMNS = ("id", "part", "train_id", "similarity", "suspicious")
 CHECKED_PARTS = ("val", "test")
@@ -104,7 +103,7 @@ def check_leaks(pairs: pd.DataFrame, settings: LeakParams) -> int:
 
 def write_leaks(path: Path, pairs: pd.DataFrame) -> None:
     """Write `data/leaks.csv`; `suspicious` is 1 or 0."""
-    write_csv(path, COLUMNS, pairs[list(COLUMNS)].astype({"suspicious": "int64"}).itertuples(index=False, name=None))
+    write_table(path, pairs.astype({"suspicious": "int64"}), COLUMNS)
 
 
 def read_leaks(path: Path) -> pd.DataFrame:

@@ -23,7 +23,7 @@ import pandas as pd
 from facemask.errors import FacemaskError
 from facemask.labels import CLASSES
 from facemask.measures import MEASURES
-from facemask.outs import write_csv
+from facemask.tables import write_table
 
 ATTRIBUTE_PREFIX = "attr_"
 CATALOGUE_COLUMNS = ("id", "source", "label", "width", "height", "sha256", "format", *MEASURES)
@@ -68,7 +68,7 @@ def has_flag(table: pd.DataFrame, *flags: str) -> pd.Series:
 
 def _write(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
     header = [*columns, *_attributes(table)]
-    write_csv(path, header, table.sort_values("id")[header].itertuples(index=False, name=None))
+    write_table(path, table.sort_values("id"), header)
 
 
 def _read(path: Path, columns: Sequence[str], stage: str) -> pd.DataFrame:

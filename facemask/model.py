@@ -47,6 +47,11 @@ def backbone_layers(model: Any) -> list[Any]:
     return model.layers[names.index("scale") + 1 : names.index(FEATURES_LAYER)]
 
 
+def backbone_of(model: Any) -> Any:
+    """Return the backbone of `model` as a Keras model of its own, with the same layers: for loading its weights."""
+    return keras.Model(model.input, backbone_layers(model)[-1].output)
+
+
 def split_model(model: Any, from_layer: str) -> tuple[Any, Any]:
     """Cut the classifier in two: what stays as it is, and what learns from `from_layer` on.
 

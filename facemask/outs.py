@@ -41,6 +41,12 @@ def _remove_forsaken(path: Path) -> None:
             shutil.rmtree(folder, ignore_errors=True)
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    """Write a file in one step."""
+    with atomic_path(path) as draft:
+        draft.write_bytes(content)
+
+
 def write_text(path: Path, text: str) -> None:
     """Write UTF-8 text with Unix line ends on every system."""
     with atomic_path(path) as draft:

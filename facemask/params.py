@@ -179,6 +179,11 @@ class AugmentationParams(Settings):
     jpeg: Fraction = 0.3
 
 
+Engine = Literal["onnxruntime", "tensorflow"]  # what runs the layers that don't learn
+Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+Distribution = Literal["one", "mirrored", "workers"]
+
+
 class TrainParams(Settings):
     """The model and how it is trained."""
 
@@ -200,9 +205,9 @@ class TrainParams(Settings):
     drawn_masks: Annotated[float, Field(gt=0, le=10)] = 0.5
     sampling: Literal["photograph", "image"] = "photograph"
     seed: Seed = 1
-    engine: Literal["auto", "onnxruntime", "tensorflow"] = "auto"
-    precision: Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"] = "auto"
-    distribution: Literal["one", "mirrored", "workers"] = "one"
+    engine: Literal["auto", Engine] = "auto"
+    precision: Literal["auto", Precision] = "auto"
+    distribution: Distribution = "one"
     kept_views: Annotated[float, Field(ge=0)] = 4.0
     augmentation: AugmentationParams = AugmentationParams()
 

@@ -4,8 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from facemask.outs import write_csv
-from facemask.tables import read_table
+from facemask.tables import read_table, write_table
 
 PARTS = ("train", "val", "test")
 DROPPED = "dropped"
@@ -14,7 +13,7 @@ COLUMNS = ("id", "source", "label", "group", "part", "reason")
 
 def write_split(path: Path, table: pd.DataFrame) -> None:
     """Write `data/split.csv`."""
-    write_csv(path, COLUMNS, table[list(COLUMNS)].itertuples(index=False, name=None))
+    write_table(path, table, COLUMNS)
 
 
 def read_split(path: Path) -> pd.DataFrame:

@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Literal
 
 from facemask.engine import keras, tf
-
-Policy = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+from facemask.params import Precision
 
 _TENSOR_CORES = (7, 0)  # compute capability of the first GPUs that multiply matrices of 16 bits quicker
 
 
-def choose_precision() -> Policy:
+def choose_precision() -> Precision:
     """Choose 16 bits where every GPU is quicker with them; on a CPU float32 is quicker."""
     gpus = tf.config.list_physical_devices("GPU")
     able = [tf.config.experimental.get_device_details(gpu).get("compute_capability", (0, 0)) for gpu in gpus]
@@ -19,7 +17,7 @@ def choose_precision() -> Policy:
 
 
 @contextmanager
-def precision_policy(policy: Policy) -> Iterator[None]:
+def precision_policy(policy: Precision) -> Iterator[None]:
     """Let the layers made inside compute with `policy`; their weights are float32 in any case."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(policy)

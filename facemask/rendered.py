@@ -7,8 +7,7 @@ from typing import Literal, get_args
 import pandas as pd
 
 from facemask.labels import CLASSES
-from facemask.outs import write_csv
-from facemask.tables import read_table
+from facemask.tables import read_table, write_table
 
 Kind = Literal["right", "nose_out", "mouth_out", "below_chin", "chin_out", "bare"]
 KINDS: tuple[Kind, ...] = get_args(Kind)  # how a mask is worn; what each means: `facemask.rendering.sheet`
@@ -28,7 +27,7 @@ COLUMNS = ("id", "source", "label", "group", "part", "photograph", "kind", "styl
 
 def write_rendered(path: Path, table: pd.DataFrame) -> None:
     """Write `data/rendered.csv`; a table without rows gives a header alone."""
-    write_csv(path, COLUMNS, table[list(COLUMNS)].itertuples(index=False, name=None))
+    write_table(path, table, COLUMNS)
 
 
 def read_rendered(path: Path) -> pd.DataFrame:

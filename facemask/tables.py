@@ -1,11 +1,17 @@
-"""Reading the CSV tables that one stage writes for another."""
+"""Writing and reading the CSV tables that one stage makes for another."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pandas as pd
 
 from facemask.errors import FacemaskError
+from facemask.outs import write_csv
+
+
+def write_table(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
+    """Write these columns of a table, in this order, as `facemask.outs.write_csv` does."""
+    write_csv(path, columns, table[list(columns)].itertuples(index=False, name=None))
 
 
 def read_table(path: Path, types: Mapping[str, str], stage: str) -> pd.DataFrame:

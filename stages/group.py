@@ -8,7 +8,7 @@ from facemask.grouping import connect, find_links, write_links
 from facemask.inventory import describe, read_left_out
 from facemask.junk import flag_junk
 from facemask.manifest import read_catalogue, write_manifest
-from facemask.outs import atomic_path, write_json
+from facemask.outs import write_bytes, write_json
 from facemask.params import load_params
 from facemask.sheets import choose_samples, contact_sheet, read_thumbnails
 from facemask.stage import run
@@ -29,8 +29,7 @@ def main() -> None:
     write_manifest(Path("data/manifest.csv"), table)
     summary = describe(table, read_left_out(Path("data/left_out.csv")), settings.seed)
     write_json(Path("metrics/data.json"), summary)
-    with atomic_path(Path("data/samples.jpg")) as draft:
-        draft.write_bytes(contact_sheet(thumbnails, summary["label"]))
+    write_bytes(Path("data/samples.jpg"), contact_sheet(thumbnails, summary["label"]))
 
 
 if __name__ == "__main__":

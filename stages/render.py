@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from facemask.archives import Archive
-from facemask.outs import atomic_path, write_json
+from facemask.outs import write_bytes, write_json
 from facemask.params import load_params
 from facemask.parts import read_split
 from facemask.rendered import KIND_TITLES, count_rendered, write_rendered
@@ -27,8 +27,7 @@ def main() -> None:
         thumbnails = read_thumbnails(archive, choose_shown(outcome.table, SHOWN_PER_KIND))
     tiles = {KIND_TITLES[kind]: images for kind, images in thumbnails.items()}
     totals = {KIND_TITLES[kind]: count for kind, count in counts["kind"].items()}
-    with atomic_path(Path("data/rendered.jpg")) as draft:
-        draft.write_bytes(contact_sheet(tiles, totals))
+    write_bytes(Path("data/rendered.jpg"), contact_sheet(tiles, totals))
 
 
 if __name__ == "__main__":

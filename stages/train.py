@@ -8,11 +8,12 @@ import pandas as pd
 from facemask.archives import Archive, Archives
 from facemask.cache import cache_folder
 from facemask.model import save_model
-from facemask.outs import write_csv, write_json
+from facemask.outs import write_json
 from facemask.params import load_params
 from facemask.parts import read_split
 from facemask.rendered import read_rendered
 from facemask.stage import run
+from facemask.tables import write_table
 from facemask.training import HISTORY, Folders, summarise, train
 
 
@@ -26,7 +27,7 @@ def main() -> None:
         model, history, is_chief = train(archives, rows, Path("models/backbone.weights.h5"), settings, folders)
     if is_chief:
         save_model(model, Path("models/model.keras"))
-        write_csv(Path("plots/history.csv"), HISTORY, history.itertuples(index=False, name=None))
+        write_table(Path("plots/history.csv"), history, HISTORY)
         write_json(Path("metrics/train.json"), summarise(model, rows, history))
         shutil.rmtree(folders.states)  # last: whoever is killed before goes on from there
 

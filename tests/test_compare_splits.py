@@ -13,9 +13,8 @@ from PIL import Image
 from benchmarks.compare_splits import MANNERS, figures, folds, main, parts, run_full, table_of
 from facemask.archives import Archive, write_archive
 from facemask.labels import CLASSES
-from facemask.outs import write_csv
 from facemask.params import BackboneParams, RenderParams, load_params
-from facemask.parts import COLUMNS
+from facemask.parts import COLUMNS, write_split
 
 ROOT = Path(__file__).parents[1]
 
@@ -79,7 +78,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Image.new("L", (32, 32), 100 * CLASSES.index(row["label"]) + int(place) % 40).save(buffer, "PNG")
         members.append((row["id"], buffer.getvalue()))
     write_archive(tmp_path / "data/images.zip", sorted(members))
-    write_csv(tmp_path / "data/split.csv", COLUMNS, table.itertuples(index=False, name=None))
+    write_split(tmp_path / "data/split.csv", table)
     write_backbone(tmp_path / "models/backbone.weights.h5", BackboneParams(source="none"))
     settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     settings["train"] |= {"image_size": 32, "epochs": 1, "draws": 48, "views": 1, "batch_size": 8}

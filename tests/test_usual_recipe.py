@@ -16,7 +16,7 @@ from facemask.archives import Archive, write_archive
 from facemask.labels import CLASSES
 from facemask.outs import write_csv
 from facemask.params import BackboneParams, TrainParams
-from facemask.parts import COLUMNS
+from facemask.parts import COLUMNS, write_split
 from facemask.rendered import COLUMNS as DRAWN_COLUMNS
 
 ROOT = Path(__file__).parents[1]
@@ -103,7 +103,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     table = images(15)
     pack(tmp_path / "data/images.zip", table)
-    write_csv(tmp_path / "data/split.csv", COLUMNS, table.itertuples(index=False, name=None))
+    write_split(tmp_path / "data/split.csv", table)
     drawn = images(2).assign(part="train", source="rendered", photograph="p", kind="right", style="plain")
     drawn["id"] = "rendered/" + drawn["id"]
     pack(tmp_path / "data/rendered.zip", drawn)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from facemask.archives import Archive, Archives
 from facemask.batches import one_hot, read_image
 from facemask.clock import Clock
+from facemask.digests import digest
 from facemask.distribution import Crew, gather_crew
 from facemask.draws import epoch_order
 from facemask.params import AugmentationParams, TrainParams
@@ -41,7 +42,7 @@ class Source:
 
     archives: Archives
     training: pd.DataFrame
-    inputs: list[Path]
+    inputs: list[str]
     kept: Path
 
     def views(self, trunk: CountingTrunk, crew: Crew | None = None, **changes: Any) -> Views:
@@ -55,7 +56,7 @@ def source(training_inputs: Path, tmp_path: Path) -> Iterator[Source]:
     path = training_inputs / "data/images.zip"
     training = part_of(pd.read_csv(training_inputs / "data/split.csv", dtype=str), "train")
     with Archive(path) as archive:
-        yield Source(Archives(archive), training, [path], tmp_path / "kept")
+        yield Source(Archives(archive), training, [digest(path)], tmp_path / "kept")
 
 
 def test_views_and_labels_belong_together(source: Source) -> None:
@@ -137,7 +138,7 @@ def test_other_images_and_another_backbone_compute_anew(source: Source, tmp_path
     fewer.views(trunk).of_epoch(0)
     assert trunk.images == 2 * 48
     (tmp_path / "backbone").write_bytes(b"other weights")
-    Source(source.archives, source.training, [tmp_path / "backbone"], source.kept).views(trunk).of_epoch(0)
+    Source(source.archives, source.training, [digest(tmp_path / "backbone")], source.kept).views(trunk).of_epoch(0)
     assert trunk.images == 3 * 48
 
 

@@ -15,8 +15,7 @@ from PIL import Image
 from facemask import rendered
 from facemask.archives import write_archive
 from facemask.backbone import load_backbone, write_backbone
-from facemask.engine import keras
-from facemask.model import backbone_layers, build_model
+from facemask.model import backbone_of, build_model
 from facemask.outs import write_csv
 from facemask.params import BackboneParams
 from facemask.parts import COLUMNS
@@ -86,8 +85,7 @@ def make_project(folder: Path, inputs: Path, **changes: Any) -> Path:
 def untrained_model(inputs: Path, image_size: int = 32) -> Any:
     """Build the model with the backbone of `inputs`: random weights of a size that keeps the signal alive."""
     model = build_model(image_size, dropout=0.2, seed=1)
-    backbone = keras.Model(model.input, backbone_layers(model)[-1].output)
-    load_backbone(backbone, inputs / "models/backbone.weights.h5")
+    load_backbone(backbone_of(model), inputs / "models/backbone.weights.h5")
     return model
 
 

@@ -2,9 +2,7 @@
 
 import hashlib
 import math
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
@@ -26,7 +24,6 @@ from facemask.rendering.draw import LABELS, draw_mask, make_room
 from facemask.rendering.fabric import Fabric, Image, Style, draw_fabric, vary_cut_out
 
 Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 # Worn badly in every way, and worn right often enough that a drawn mask tells little about the label. The style is
 # drawn independently of the kind, so that it tells nothing.
@@ -119,7 +116,7 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
         write_archive(path, [])
         return Outcome(pd.DataFrame(columns=list(COLUMNS)), 0, 0, 0)
     fitter = _Fitter()
-    with Archive(images) as archive:
+    with Archive(images) as archive, ThreadPoolExecutor(_WORKERS) as pool:
 
         def read(name: str) -> Image:
             return _at_most(decode(archive.read(name), math.inf), _LONGEST_SHORT_SIDE)
@@ -135,9 +132,9 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
             return None if fitted is None else _draw_on(image, fitted, face, cut_outs, settings)
 
         masked = choose(table, "with_mask", _CUT_OUT_TRIES, settings.seed)["id"]
-        pieces = track(_in_threads(cut, masked), total=len(masked), desc="cutting out masks")
+        pieces = track(pool.map(cut, masked), total=len(masked), desc="cutting out masks")
         cut_outs = [piece for piece in pieces if piece is not None]
-        drawn = _in_threads(draw, faces.to_dict("records"))
+        drawn = pool.map(draw, faces.to_dict("records"))
         results = list(track(drawn, total=len(faces), desc="drawing masks", unit="faces"))
     pictures = sorted((picture for result in results for picture in result or []), key=lambda item: item.row["id"])
     write_archive(path, ((picture.row["id"], picture.data) for picture in pictures))
@@ -165,18 +162,6 @@ class _Fitter:
             return mesh.fit(image)
         finally:
             self._free.put(mesh)
-
-
-def _in_threads(work: Callable[[Item], Result], items: Iterable[Item]) -> Iterator[Result]:
-    """Yield what `work` makes of each item, in order, a few items ahead."""
-    waiting: deque[Future[Result]] = deque()
-    with ThreadPoolExecutor(_WORKERS) as pool:
-        for item in items:
-            waiting.append(pool.submit(work, item))
-            if len(waiting) > 4 * _WORKERS:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
 
 
 def _draw_on(

@@ -34,7 +34,6 @@ BARE: dict[Kind, tuple[int, ...]] = {
     "mouth_out": (*_EYES, *_NOSE, *_LIPS),
     "below_chin": (*_EYES, *_NOSE, *_LIPS, 200, 199),
     "chin_out": (*_EYES, 175, 199),
-    "bare": (),
 }
 COVERED: dict[Kind, tuple[int, ...]] = {
     "right": (1, 4, 5, *_LIPS, 61, 291, 199),
@@ -42,7 +41,6 @@ COVERED: dict[Kind, tuple[int, ...]] = {
     "mouth_out": (),
     "below_chin": (),
     "chin_out": (1, 4, 2, 0),
-    "bare": (),
 }
 
 

@@ -1,6 +1,5 @@
 """Data sets on Kaggle: fetched once, checked, and kept in a cache outside the repository."""
 
-import hashlib
 import shutil
 import sys
 import time
@@ -12,6 +11,7 @@ from filelock import FileLock, Timeout
 
 from facemask.archives import Archive, BrokenArchiveError, content_hash, write_archive
 from facemask.cache import cache_folder
+from facemask.digests import digest
 from facemask.errors import FacemaskError
 from facemask.params import KaggleSource
 from facemask.progress import track
@@ -68,14 +68,9 @@ def cached(handle: str, version: int, pauses: Sequence[float] = PAUSES, stall: f
 
 def _intact(folder: Path) -> Path | None:
     for path in sorted(folder.glob("*.zip")):
-        if _sha256(path) == path.stem:
+        if digest(path) == path.stem:
             return path
     return None
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @contextmanager
@@ -122,7 +117,7 @@ def _kept(path: Path, folder: Path) -> Path:
     except FacemaskError:
         discard(path)
         raise
-    target = folder / f"{_sha256(path)}.zip"
+    target = folder / f"{digest(path)}.zip"
     path.replace(target)
     shutil.rmtree(path.parent)
     return target

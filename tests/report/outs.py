@@ -25,11 +25,12 @@ from facemask.labels import CLASSES
 from facemask.leaks import COLUMNS as LEAK_COLUMNS
 from facemask.leaks import write_leaks
 from facemask.manifest import read_manifest, write_manifest
-from facemask.outs import atomic_path, write_csv, write_json, write_text
+from facemask.outs import write_bytes, write_csv, write_json, write_text
 from facemask.params import JunkParams, MergeParams, SplitParams
 from facemask.parts import part_of, read_split, write_split
 from facemask.sheets import choose_samples, contact_sheet, read_thumbnails
 from facemask.splitting import check_split, count_parts, split
+from facemask.tables import write_table
 
 HISTORY = [(1, 0.9, 0.6, 0.7, 0.7), (2, 0.7, 0.7, 0.6, 0.8), (3, 0.4, 0.9, 0.3, 0.95)]
 
@@ -121,8 +122,7 @@ def _group(project: Path, merged: merging.Merged, copies: Sequence[Sequence[str]
     write_json(project / "metrics" / "data.json", summary)
     with Archive(data / "images.zip") as archive:
         thumbnails = read_thumbnails(archive, choose_samples(table, 4, 1))
-    with atomic_path(data / "samples.jpg") as draft:
-        draft.write_bytes(contact_sheet(thumbnails, summary["label"]))
+    write_bytes(data / "samples.jpg", contact_sheet(thumbnails, summary["label"]))
 
 
 def _split(project: Path, leaks: Sequence[float], settings: SplitParams) -> None:
@@ -151,8 +151,7 @@ def _render(project: Path) -> None:
     write_json(project / "metrics" / "render.json", counts)
     with Archive(project / "data" / "images.zip") as archive:
         thumbnails = read_thumbnails(archive, {"right": archive.names[:2]})
-    with atomic_path(project / "data" / "rendered.jpg") as draft:
-        draft.write_bytes(contact_sheet(thumbnails, {"right": 4}))
+    write_bytes(project / "data" / "rendered.jpg", contact_sheet(thumbnails, {"right": 4}))
 
 
 def _train_and_export(project: Path) -> None:
@@ -197,7 +196,7 @@ def _evaluate(project: Path, wrong: Sequence[float]) -> None:
     write_json(project / "metrics" / "slices.json", evaluate_slices(predictions, manifest))
     test = part_of(predictions, "test")
     for name, curve in (("precision_recall", precision_recall_points(test)), ("roc", roc_points(test))):
-        write_csv(project / "plots" / f"{name}.csv", list(curve.columns), curve.itertuples(index=False, name=None))
+        write_table(project / "plots" / f"{name}.csv", curve, list(curve))
 
 
 def add_attributes(files: dict[str, bytes], **values: Sequence[str]) -> dict[str, bytes]:
