@@ -32,9 +32,10 @@ from facemask.archives import Archive, Archives
 from facemask.evaluation import predict_parts
 from facemask.labels import CLASSES
 from facemask.params import Params, TrainParams, load_params
-from facemask.parts import DROPPED, read_split
+from facemask.parts import read_split
 from facemask.rendering.run import render
 from facemask.training import Folders, train
+from facemask.unseen import leave_out
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -42,7 +43,6 @@ from benchmarks.compare_splits import BACKBONE, IMAGES, SMALL_BATCH, SPLIT, comp
 from benchmarks.kept import find_kept, keep
 
 CHOSEN, LINEAR, UNDRAWN = "chosen", "linear", "no drawn masks"
-COPIES = 8  # of a photograph that are tested: some have a hundred
 RESAMPLES = 2000
 
 GEOMETRY = {"rotation": 0, "zoom_in": 0, "zoom_out": 0, "stretch": 0, "shear": 0, "shift": 0}
@@ -86,18 +86,6 @@ def changed(settings: TrainParams, change: dict[str, Any]) -> TrainParams:
     values["augmentation"] |= change.get("augmentation", {})
     values["learning_rate"] *= change.get("learning_rate", 1.0)
     return TrainParams.model_validate(values)
-
-
-def leave_out(table: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Set the parts: `test` is what is left out, at most `COPIES` of a photograph; the test part of others is unused.
-
-    Photographs of which copies are in both are left out of the training.
-    """
-    away = table["source"] == source
-    known = table[~away & table["part"].isin(["train", "val"]) & ~table["group"].isin(table.loc[away, "group"])]
-    tested = table[away & (table["part"] != DROPPED)]
-    tested = tested[tested.groupby("group").cumcount() < COPIES].assign(part="test")
-    return pd.concat([known, tested], ignore_index=True)
 
 
 def figures(rows: pd.DataFrame) -> dict[str, Any]:

@@ -2,7 +2,12 @@
 
 import json
 import shutil
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
+
+from PIL import Image
 
 from facemask.archives import Archive
 from facemask.labels import CLASSES
@@ -11,14 +16,21 @@ from facemask.outs import atomic_path, write_text
 from facemask.parts import part_of, read_split
 from facemask.report.figures import confusion_matrix
 
+# The folder is not installed.
+sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.photos import drawn_portraits, video_call
+
 ROOT = Path(__file__).parents[1]
+CALLERS = 8
+UNSEEN_SEED = 20  # the drawn people of this seed are not those of the data
 
 
 def main() -> None:
-    """Write the contact sheet, the confusion matrix and one test face per class into `docs/images`."""
+    """Write contact sheets, the confusion matrix, one test face per class and a marked photo into `docs/images`."""
     data, images = ROOT / "data", ROOT / "docs" / "images"
     images.mkdir(exist_ok=True)
-    shutil.copyfile(data / "samples.jpg", images / "samples.jpg")
+    for sheet in ("samples.jpg", "activations.jpg"):
+        shutil.copyfile(data / sheet, images / sheet)
     evaluation = json.loads((ROOT / "metrics" / "evaluation.json").read_text(encoding="utf-8"))
     write_text(images / "confusion.svg", confusion_matrix(evaluation["test"]["confusion"]))
     test = part_of(read_split(data / "split.csv"), "test")[["id"]].merge(read_manifest(data / "manifest.csv"), on="id")
@@ -28,6 +40,17 @@ def main() -> None:
             name = clear.loc[clear["label"] == label, "id"].iloc[0]
             with atomic_path(images / f"{label}{Path(name).suffix}") as draft:
                 draft.write_bytes(archive.read(name))
+    mark_video_call(images / "annotated.jpg")
+
+
+def mark_video_call(target: Path) -> None:
+    """Draw people of all classes in a video call, and have `facemask predict` mark their faces."""
+    with tempfile.TemporaryDirectory() as folder:
+        photo = Path(folder) / target.name
+        people = drawn_portraits(per_class=CALLERS // 3 + 1, seed=UNSEEN_SEED)[:CALLERS]
+        Image.fromarray(video_call(people, columns=CALLERS // 2)).save(photo, quality=95)
+        command = [sys.executable, "-m", "facemask", "predict", str(photo), "--model", str(ROOT / "export")]
+        subprocess.run([*command, "--pictures", str(target.parent)], check=True, stdout=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""What the model gets right and wrong: figures overall, per class and per slice."""
+"""What the model gets right and wrong: figures overall, per class and per slice, and how sure they are."""
 
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -18,21 +18,25 @@ from sklearn.metrics import (
 
 from facemask.archives import Archive
 from facemask.batches import plain_batches
+from facemask.calibration import brier_score, calibration_error, reliability_points
+from facemask.decision import Decision
+from facemask.intervals import ENOUGH, intervals
 from facemask.labels import CLASSES
 from facemask.manifest import ATTRIBUTE_PREFIX
+from facemask.parts import part_of
+from facemask.predictions import COLUMNS, PROBABILITIES, probabilities_of, truth_of
 from facemask.progress import track
-from facemask.tables import read_table, write_table
-
-PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
-COLUMNS = ("id", "part", "source", "label", "prediction", *PROBABILITIES)
+from facemask.selective import risk_coverage_points, selective_figures
 
 CURVE_POINTS = 201
+SLICED_MEASURES = ("brightness", "sharpness", "side")  # side: the shorter one, in pixels
+RANGES = 5
 
 
 def predict_parts(
     model: Any, archive: Archive, split: pd.DataFrame, parts: Sequence[str], batch_size: int
 ) -> pd.DataFrame:
-    """Predict every image of `parts`.
+    """Predict every image of `parts`, by the likeliest class.
 
     Args:
         model: the Keras model; its input shape says the image size.
@@ -55,45 +59,75 @@ def predict_parts(
     return table[list(COLUMNS)]
 
 
-def evaluate(predictions: pd.DataFrame) -> dict[str, Any]:
+def evaluate(predictions: pd.DataFrame, raw: pd.DataFrame, decision: Decision) -> dict[str, Any]:
     """Compute the figures of each part, for `metrics/evaluation.json`.
 
     Args:
-        predictions: as `predict_parts` gives it.
+        predictions: as `facemask.selective.decided` gives it.
+        raw: as `predict_parts` gives it: the same rows before calibration.
+        decision: what the predictions were made by.
 
     Returns:
-        `{part: {"images", "accuracy", "balanced_accuracy", "macro_f1", "class", "confusion"}}`.
+        `{part: {"images", "photographs", "accuracy", "balanced_accuracy", "macro_f1", "class", "confusion"}}`; the part
+        test has also "interval" (95 %, by photograph; see `facemask.intervals`), "calibration" and "decision".
     """
-    return {str(part): figures(rows) for part, rows in predictions.groupby("part", sort=True)}
+    evaluation = {str(part): figures(rows) for part, rows in predictions.groupby("part", sort=True)}
+    test = part_of(predictions, "test")
+    evaluation["test"] |= {
+        "interval": named_intervals(test),
+        "calibration": {
+            "temperature": decision.temperature,
+            **_calibration(test),
+            "before": _calibration(part_of(raw, "test")),
+        },
+        "decision": {
+            "thresholds": decision.thresholds,
+            **selective_figures(chosen_probability(test), is_right(test), decision.is_certain(probabilities_of(test))),
+        },
+    }
+    return evaluation
 
 
 def evaluate_slices(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, Any]:
-    """Compute the same figures for each source and each value of each known attribute, for `metrics/slices.json`.
+    """Compute the figures of groups of images that have something in common, for `metrics/slices.json`.
 
     A file of their own, so that the hundreds of them do not bury the headline in `dvc metrics diff`.
 
     Args:
-        predictions: as `predict_parts` gives it.
-        manifest: for the attributes, columns `attr_<name>`; an empty value means unknown.
+        predictions: as `facemask.selective.decided` gives it.
+        manifest: for the attributes, columns `attr_<name>` (an empty value means unknown), and for what was measured.
 
     Returns:
-        `{part: {"source": {name: figures}, "attribute": {attribute: {value: figures}}}}`.
+        `{part: {"source": {name: figures}, "attribute": {attribute: {value: figures}}, "measure": {measure: {range:
+        figures}}, "worst": ...}}`. The figures are those of `figures`, and "interval" of the accuracy. Measures
+        are cut into `RANGES` ranges of about as many images each. "worst" names the slice with the lowest accuracy
+        among those of `ENOUGH` photographs or more; None if there is none.
     """
     attributes = [column for column in manifest.columns if column.startswith(ATTRIBUTE_PREFIX)]
     attributes = [column for column in attributes if not _names_images(manifest[column])]
-    table = predictions.merge(manifest[["id", *attributes]], on="id", how="left", validate="one_to_one")
-    return {
-        str(part): {
-            "source": _slices(rows, "source"),
-            "attribute": {name.removeprefix(ATTRIBUTE_PREFIX): _slices(rows, name) for name in attributes},
+    known = manifest[["id", *attributes, "brightness", "sharpness"]].assign(
+        side=manifest[["width", "height"]].min(axis=1)
+    )
+    table = predictions.merge(known, on="id", how="left", validate="one_to_one")
+    slices = {}
+    for part, rows in table.groupby("part", sort=True):
+        of_part = {
+            "source": _slices(rows, rows["source"]),
+            "attribute": {name.removeprefix(ATTRIBUTE_PREFIX): _slices(rows, rows[name]) for name in attributes},
+            "measure": {name: _slices(rows, _ranges(rows[name])) for name in SLICED_MEASURES},
         }
-        for part, rows in table.groupby("part", sort=True)
-    }
+        slices[str(part)] = {**of_part, "worst": _worst(of_part)}
+    return slices
 
 
 def figures(rows: pd.DataFrame) -> dict[str, Any]:
     """Headline figures, those of each class, and the confusion matrix of some predictions."""
-    return {**headline(rows), "class": per_class(rows), "confusion": confusion(rows)}
+    return {
+        **headline(rows),
+        "photographs": int(rows["group"].nunique()),
+        "class": per_class(rows),
+        "confusion": confusion(rows),
+    }
 
 
 def headline(rows: pd.DataFrame) -> dict[str, float]:
@@ -127,9 +161,66 @@ def confusion(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     return {actual: dict(zip(CLASSES, map(int, row), strict=True)) for actual, row in zip(CLASSES, counts, strict=True)}
 
 
-def _slices(rows: pd.DataFrame, column: str) -> dict[str, Any]:
-    known = rows[rows[column] != ""]
-    return {str(value): figures(slice_) for value, slice_ in known.groupby(column, sort=True)}
+def is_right(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell, (n,), which predictions are right."""
+    return (rows["prediction"] == rows["label"]).to_numpy(dtype=bool)
+
+
+def chosen_probability(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the probability of the predicted class of each prediction, (n,)."""
+    places = pd.Index(CLASSES).get_indexer(rows["prediction"])
+    return np.asarray(probabilities_of(rows)[np.arange(len(rows)), places])
+
+
+def _calibration(rows: pd.DataFrame) -> dict[str, float]:
+    probabilities, truth = probabilities_of(rows), truth_of(rows)
+    return {
+        "calibration_error": calibration_error(probabilities, truth),
+        "brier_score": brier_score(probabilities, truth),
+    }
+
+
+def named_intervals(rows: pd.DataFrame) -> dict[str, Any]:
+    """Compute the 95 % intervals of predictions, by photograph: as `facemask.intervals.intervals`, but with named ends.
+
+    A comparison of two revisions shows the ends one by one then.
+    """
+    named: dict[str, Any] = _named_bounds(intervals(rows))
+    return named
+
+
+def _named_bounds(bounds: Any) -> Any:
+    if isinstance(bounds, dict):
+        return {name: _named_bounds(value) for name, value in bounds.items()}
+    return bounds and dict(zip(("low", "high"), bounds, strict=True))
+
+
+def _slices(rows: pd.DataFrame, values: pd.Series) -> dict[str, Any]:
+    return {
+        str(value): {**figures(slice_), "interval": named_intervals(slice_)["accuracy"]}
+        for value, slice_ in rows[values != ""].groupby(values[values != ""], sort=True)
+    }
+
+
+def _ranges(values: pd.Series) -> pd.Series:
+    """Name for each value the range that it lies in; ranges of one measure sort by name as by value."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, RANGES + 1)))
+    if len(edges) == 1:
+        return pd.Series(f"{edges[0]:g}", index=values.index)
+    places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    names = [f"{place + 1}: {low:.4g} to {high:.4g}" for place, (low, high) in enumerate(pairwise(edges))]
+    return pd.Series(np.asarray(names, dtype=object)[places], index=values.index)
+
+
+def _worst(slices: Mapping[str, Any]) -> dict[str, Any] | None:
+    named = [("source", value, found) for value, found in slices["source"].items()]
+    for kind in ("attribute", "measure"):
+        named += [(name, value, found) for name, of_name in slices[kind].items() for value, found in of_name.items()]
+    large = [item for item in named if item[2]["photographs"] >= ENOUGH]
+    if not large:
+        return None
+    name, value, found = min(large, key=lambda item: (item[2]["accuracy"], item[0], item[1]))
+    return {"of": name, "value": value, **{key: found[key] for key in ("images", "accuracy", "interval")}}
 
 
 def _names_images(attribute: pd.Series) -> bool:
@@ -167,22 +258,30 @@ def roc_points(rows: pd.DataFrame) -> pd.DataFrame:
     return pd.DataFrame({"false_positive_rate": grid, **curves})
 
 
+def reliability(raw: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare confidence with accuracy before and after calibration.
+
+    Args:
+        raw: predictions before.
+        rows: the same after.
+
+    Returns:
+        Columns `calibration` ("before" or "after"), `confidence`, `accuracy`, `images`; one row per bin with images.
+    """
+    points = {
+        name: reliability_points(probabilities_of(table), truth_of(table))
+        for name, table in (("before", raw), ("after", rows))
+    }
+    return pd.concat(points, names=["calibration"]).reset_index("calibration")
+
+
+def risk_coverage(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give the share of errors among the surest predictions; columns `coverage` and `errors`."""
+    return risk_coverage_points(chosen_probability(rows), is_right(rows))
+
+
 def _one_against_rest(rows: pd.DataFrame) -> list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]]:
     return [
         (name, (rows["label"] == name).to_numpy(), rows[column].to_numpy(dtype=np.float64))
         for name, column in zip(CLASSES, PROBABILITIES, strict=True)
     ]
-
-
-def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write `data/predictions.csv`."""
-    write_table(path, predictions.astype(dict.fromkeys(PROBABILITIES, float)), COLUMNS)
-
-
-def read_predictions(path: Path) -> pd.DataFrame:
-    """Read `data/predictions.csv`; the probabilities are float64, all else is text.
-
-    Raises:
-        FacemaskError: the file is missing or is not what the stage writes.
-    """
-    return read_table(path, dict.fromkeys(COLUMNS, "str") | dict.fromkeys(PROBABILITIES, "float64"), "evaluate")

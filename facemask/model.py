@@ -14,6 +14,7 @@ from facemask.outs import atomic_path
 
 FEATURES_LAYER = "features"
 LOGITS_LAYER = "logits"
+PROBABILITIES_LAYER = "probabilities"
 TOP = "top"
 
 
@@ -38,7 +39,7 @@ def build_model(image_size: int, dropout: float, seed: int) -> Any:
     kept = keras.layers.Dropout(dropout, seed=seed, name="dropout")(features)
     initializer = keras.initializers.GlorotUniform(seed=seed)
     logits = keras.layers.Dense(len(CLASSES), kernel_initializer=initializer, name=LOGITS_LAYER)(kept)
-    return keras.Model(image, keras.layers.Softmax(name="probabilities")(logits), name="facemask")
+    return keras.Model(image, keras.layers.Softmax(name=PROBABILITIES_LAYER)(logits), name="facemask")
 
 
 def backbone_layers(model: Any) -> list[Any]:
@@ -92,6 +93,19 @@ def split_model(model: Any, from_layer: str) -> tuple[Any, Any]:
     for layer in upper.layers:
         layer.trainable = not isinstance(layer, keras.layers.BatchNormalization)
     return lower, upper
+
+
+def calibrated(model: Any, temperature: float) -> Any:
+    """Fold the temperature into the classifier: a Keras model whose logits are those of `model`, divided by it.
+
+    The layers below the logits are shared with `model`. Temperature scaling: Guo et al., On Calibration of Modern
+    Neural Networks, 2017.
+    """
+    old, end = model.get_layer(LOGITS_LAYER), model.get_layer(PROBABILITIES_LAYER)
+    new = keras.layers.Dense.from_config(old.get_config())
+    probabilities = keras.layers.Softmax.from_config(end.get_config())(new(old.input))
+    new.set_weights([weights / temperature for weights in old.get_weights()])
+    return keras.Model(model.input, probabilities, name=model.name)
 
 
 def save_model(model: Any, path: Path) -> None:

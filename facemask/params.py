@@ -212,17 +212,59 @@ class TrainParams(Settings):
     augmentation: AugmentationParams = AugmentationParams()
 
 
+Cost = Annotated[float, Field(gt=0, le=1000)]
+
+
+class CostParams(Settings):
+    """What mistakes cost, one against the other."""
+
+    missed: Cost = 1.0
+    false_alarm: Cost = 1.0
+    mixed_up: Cost = 1.0
+
+
 class EvaluateParams(Settings):
-    """How the model is evaluated."""
+    """How the model is evaluated, and how its probabilities become answers."""
 
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+    precision: Annotated[float, Field(gt=0, le=1)] = 0.99
+    costs: CostParams = CostParams()
 
 
 class ExportParams(Settings):
-    """How far an exported format may be from Keras, and on how many test images that is checked."""
+    """How far an exported format may be from Keras, on how many test images that is checked, and what is exported.
 
-    parity_images: Annotated[int, Field(ge=1, le=4096)] = 64
+    The tolerances are differences of a probability, `int8_loss` is in points of accuracy.
+    """
+
+    parity_images: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
     parity_tolerance: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    float16_tolerance: Annotated[float, Field(gt=0, le=1)] = 0.1
+    int8_loss: Annotated[float, Field(ge=0, le=100)] = 0.5
+    calibration_images: Annotated[int, Field(ge=1, le=10_000)] = 64
+    face_detector: bool = True
+    seed: Seed = 1
+
+
+class RobustnessParams(Settings):
+    """How many test images are troubled in every way; 0 turns it off."""
+
+    images: Annotated[int, Field(ge=0)] = 24
+    seed: Seed = 1
+
+
+class ExplainParams(Settings):
+    """How many predictions are shown with an activation map: wrong ones, and right ones of each class."""
+
+    wrong: Annotated[int, Field(ge=0, le=100)] = 8
+    right: Annotated[int, Field(ge=0, le=100)] = 3
+    seed: Seed = 1
+
+
+class UnseenParams(Settings):
+    """Whether the model is also trained without each source in turn, and tested on the one left out."""
+
+    enabled: bool = False
 
 
 class ReportParams(Settings):
@@ -250,6 +292,9 @@ class Params(Settings):
     train: TrainParams
     evaluate: EvaluateParams
     export: ExportParams
+    robustness: RobustnessParams
+    explain: ExplainParams
+    unseen: UnseenParams
     report: ReportParams
 
     @model_validator(mode="after")
@@ -259,6 +304,12 @@ class Params(Settings):
                 raise ValueError(
                     f"data.sources names {name!r}, which is no entry of sources: {', '.join(self.sources)}"
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_left_when_a_source_is_left_out(self) -> "Params":
+        if self.unseen.enabled and len(self.data.sources) < 2:
+            raise ValueError("unseen.enabled needs two sources or more in data.sources: one is left out at a time")
         return self
 
 

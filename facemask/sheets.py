@@ -1,8 +1,9 @@
-"""Contact sheets: rows of sample images per class, for people to look at."""
+"""Contact sheets: blocks of small pictures under a title, for people to look at."""
 
 import io
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -26,11 +27,29 @@ _COLUMNS = 8
 _GAP = 6
 _MARGIN = 24
 _TITLE_HEIGHT = 46
+_LINE_HEIGHT = 21  # of a caption
 _MIN_WIDTH = 600  # room for a title
 _PAPER = (255, 255, 255)
 _MOUNT = (236, 236, 238)  # what shows beside a picture that is not square
 _INK = (28, 30, 34)
 _FAINT_INK = (110, 114, 122)
+
+
+@dataclass(frozen=True)
+class Block:
+    """Pictures that belong together on a sheet.
+
+    Attributes:
+        title: above them.
+        note: beside the title, in smaller letters.
+        tiles: uint8 arrays of shape (height, width, 3); each is shown whole, at its own proportions.
+        captions: for each tile the lines of text below it; none at all if empty. A line may run on below the next tile.
+    """
+
+    title: str
+    note: str
+    tiles: Sequence[np.ndarray]
+    captions: Sequence[Sequence[str]] = ()
 
 
 def choose_samples(manifest: pd.DataFrame, per_class: int, seed: int) -> dict[str, list[str]]:
@@ -82,19 +101,34 @@ def contact_sheet(images: Mapping[str, Sequence[np.ndarray]], totals: Mapping[st
         A JPEG file; the same images give the same bytes.
     """
     columns = min(_COLUMNS, max([1, *map(len, images.values())]))
-    lines = {label: -(-len(tiles) // columns) for label, tiles in images.items()}
-    step = TILE + _GAP
-    width = max(2 * _MARGIN + columns * step - _GAP, _MIN_WIDTH)
-    height = _MARGIN + sum(_TITLE_HEIGHT + count * step + _MARGIN for count in lines.values())
+    blocks = [
+        Block(TITLES.get(label, label), f"{totals[label]:,} images, {len(tiles)} shown", tiles)
+        for label, tiles in images.items()
+    ]
+    return draw_sheet(blocks, columns)
+
+
+def draw_sheet(blocks: Sequence[Block], columns: int) -> bytes:
+    """Draw blocks of tiles one below the other.
+
+    Returns:
+        A JPEG file; the same blocks give the same bytes.
+    """
+    lines = [-(-len(block.tiles) // columns) for block in blocks]
+    steps = [TILE + _GAP + _LINE_HEIGHT * max(map(len, block.captions), default=0) for block in blocks]
+    width = max(2 * _MARGIN + columns * (TILE + _GAP) - _GAP, _MIN_WIDTH)
+    height = _MARGIN + sum(_TITLE_HEIGHT + count * step + _MARGIN for count, step in zip(lines, steps, strict=True))
     sheet = Image.new("RGB", (width, height), _PAPER)
     top = _MARGIN
-    for label, tiles in images.items():
-        _draw_title(sheet, top, TITLES.get(label, label), len(tiles), totals[label])
+    for block, count, step in zip(blocks, lines, steps, strict=True):
+        _draw_title(sheet, top, block)
         top += _TITLE_HEIGHT
-        for number, image in enumerate(tiles):
+        for number, image in enumerate(block.tiles):
             line, column = divmod(number, columns)
-            _paste_mounted(sheet, image, left=_MARGIN + column * step, top=top + line * step)
-        top += lines[label] * step + _MARGIN
+            left, above = _MARGIN + column * (TILE + _GAP), top + line * step
+            _paste_mounted(sheet, image, left, above)
+            _draw_caption(sheet, left, above + TILE, block.captions[number] if block.captions else ())
+        top += count * step + _MARGIN
     buffer = io.BytesIO()
     sheet.save(buffer, "JPEG", quality=90, subsampling=0, optimize=True)
     return buffer.getvalue()
@@ -122,12 +156,18 @@ def _paste_mounted(sheet: Image.Image, image: np.ndarray, left: int, top: int) -
     sheet.paste(picture, (left + (TILE - picture.width) // 2, top + (TILE - picture.height) // 2))
 
 
-def _draw_title(sheet: Image.Image, top: int, title: str, shown: int, total: int) -> None:
+def _draw_title(sheet: Image.Image, top: int, block: Block) -> None:
     draw = ImageDraw.Draw(sheet)
     large, small = _font(24), _font(17)
-    draw.text((_MARGIN, top), title, _INK, large)
-    left = _MARGIN + draw.textlength(title, large) + 14
-    draw.text((left, top + 7), f"{total:,} images, {shown} shown", _FAINT_INK, small)
+    draw.text((_MARGIN, top), block.title, _INK, large)
+    left = _MARGIN + draw.textlength(block.title, large) + 14
+    draw.text((left, top + 7), block.note, _FAINT_INK, small)
+
+
+def _draw_caption(sheet: Image.Image, left: int, top: int, lines: Sequence[str]) -> None:
+    draw = ImageDraw.Draw(sheet)
+    for number, line in enumerate(lines):
+        draw.text((left, top + number * _LINE_HEIGHT), line, _INK, _font(16))
 
 
 def _font(size: int) -> ImageFont.FreeTypeFont:

@@ -3,38 +3,50 @@
 from pathlib import Path
 
 from facemask.archives import Archive
+from facemask.decision import write_decision
 from facemask.evaluation import (
     evaluate,
     evaluate_slices,
     precision_recall_points,
     predict_parts,
+    reliability,
+    risk_coverage,
     roc_points,
-    write_predictions,
 )
 from facemask.manifest import read_manifest
 from facemask.model import load_model
 from facemask.outs import write_json
 from facemask.params import load_params
 from facemask.parts import part_of, read_split
+from facemask.predictions import write_predictions
+from facemask.selective import choose_decision, decided
 from facemask.stage import run
 from facemask.tables import write_table
 
 
 def main() -> None:
-    """Read the model, the images, the split and the manifest; write predictions, figures and plot data."""
+    """Read the model, the images, the split and the manifest; write predictions, decision, figures and plot data."""
     settings = load_params().evaluate
     model = load_model(Path("models/model.keras"))
     split = read_split(Path("data/split.csv"))
     with Archive(Path("data/images.zip")) as images:
-        predictions = predict_parts(model, images, split, ("val", "test"), settings.batch_size)
+        raw = predict_parts(model, images, split, ("val", "test"), settings.batch_size)
+    decision = choose_decision(part_of(raw, "val"), settings)
+    predictions = decided(raw, decision)
+    write_decision(Path("models/decision.json"), decision)
     write_predictions(Path("data/predictions.csv"), predictions)
-    write_json(Path("metrics/evaluation.json"), evaluate(predictions))
+    write_json(Path("metrics/evaluation.json"), evaluate(predictions, raw, decision))
     slices = evaluate_slices(predictions, read_manifest(Path("data/manifest.csv")))
     write_json(Path("metrics/slices.json"), slices)
     test = part_of(predictions, "test")
-    confusion = test.rename(columns={"label": "actual", "prediction": "predicted"})
-    write_table(Path("plots/confusion.csv"), confusion, ("actual", "predicted"))
-    for name, curve in (("precision_recall", precision_recall_points(test)), ("roc", roc_points(test))):
+    curves = {
+        "confusion": test.rename(columns={"label": "actual", "prediction": "predicted"})[["actual", "predicted"]],
+        "precision_recall": precision_recall_points(test),
+        "roc": roc_points(test),
+        "reliability": reliability(part_of(raw, "test"), test),
+        "risk_coverage": risk_coverage(test),
+    }
+    for name, curve in curves.items():
         write_table(Path(f"plots/{name}.csv"), curve, list(curve))
 
 

@@ -1,4 +1,4 @@
-"""Write the model in the formats that people deploy, and check that each gives what Keras gives."""
+"""Write the model in the formats that people deploy, compare each with Keras, and put the face detector beside them."""
 
 from pathlib import Path
 
@@ -6,29 +6,47 @@ import numpy as np
 
 from facemask.archives import Archive
 from facemask.batches import plain_batches
-from facemask.export import check_parity, describe, evenly_chosen, export_model, sizes
-from facemask.model import load_model
+from facemask.decision import read_decision
+from facemask.export import (
+    BATCH,
+    check_formats,
+    choose_calibration,
+    compare_formats,
+    describe,
+    evenly_chosen,
+    export_model,
+    run_formats,
+    sizes,
+)
+from facemask.faces import write_detector
+from facemask.model import calibrated, load_model
 from facemask.outs import atomic_path, write_json
 from facemask.params import load_params
 from facemask.parts import part_of, read_split
+from facemask.progress import track
 from facemask.stage import run
 
 
 def main() -> None:
-    """Read the model and some test images; write `export/` and `metrics/export.json`."""
+    """Read the model, the decision and images; write `export/` and `metrics/export.json`."""
     settings = load_params().export
-    keras_file = Path("models/model.keras")
-    model = load_model(keras_file)
-    test = part_of(read_split(Path("data/split.csv")), "test")
-    names = evenly_chosen(list(test["id"]), settings.parity_images)
-    with Archive(Path("data/images.zip")) as archive:
-        images = np.concatenate(list(plain_batches(archive, names, model.input_shape[1], len(names))))
-    with atomic_path(Path("export")) as folder:
+    decision = read_decision(Path("models/decision.json"))
+    model = calibrated(load_model(Path("models/model.keras")), decision.temperature)
+    split, side = read_split(Path("data/split.csv")), model.input_shape[1]
+    calibration = choose_calibration(part_of(split, "train"), settings.calibration_images, settings.seed)
+    test = evenly_chosen(part_of(split, "test"), settings.parity_images)
+    labels = describe(model, decision)
+    with Archive(Path("data/images.zip")) as archive, atomic_path(Path("export")) as folder:
         folder.mkdir()
-        export_model(model, keras_file, folder)
-        write_json(folder / "labels.json", describe(model))
-        parity = check_parity(model, folder, images, settings.parity_tolerance)
-        figures = {"size_bytes": sizes(folder), "parity": parity, "parity_images": len(names)}
+        export_model(model, labels, np.concatenate(list(plain_batches(archive, calibration, side, BATCH))), folder)
+        write_json(folder / "labels.json", labels)
+        if settings.face_detector:
+            write_detector(folder)
+        batches = plain_batches(archive, test["id"].tolist(), side, BATCH)
+        outputs = run_formats(folder, track(batches, -(-len(test) // BATCH), "compare formats", "batches"))
+        figures = compare_formats(outputs, test, decision)
+        check_formats(figures, settings)
+        figures = {"size_bytes": sizes(folder), **figures, "parity_images": len(test)}
     write_json(Path("metrics/export.json"), figures)
 
 

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 SMALL = 32  # pixels; MobileNetV2 takes no smaller input
@@ -17,17 +18,56 @@ def small_model() -> Any:
 
 
 @pytest.fixture(scope="session")
-def small_export(small_model: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The export folder of `small_model`, as the stage writes it."""
-    from facemask.export import describe, export_model
-    from facemask.model import save_model
+def small_labels(small_model: Any) -> dict[str, Any]:
+    """What `labels.json` says of `small_model`; no answer is `uncertain`."""
+    from facemask.decision import Decision
+    from facemask.export import describe
+    from facemask.labels import CLASSES
+
+    costs = {actual: {said: float(said != actual) for said in CLASSES} for actual in CLASSES}
+    return describe(small_model, Decision(temperature=0.8, costs=costs, thresholds=dict.fromkeys(CLASSES, 0.0)))
+
+
+@pytest.fixture(scope="session")
+def small_export(small_model: Any, small_labels: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The export folder of `small_model`, as the stage writes it, without the face detector."""
+    from facemask.export import export_model
+    from facemask.model import calibrated
     from facemask.outs import write_json
 
     folder = tmp_path_factory.mktemp("export")
-    keras_file = tmp_path_factory.mktemp("models") / "model.keras"
-    save_model(small_model, keras_file)
-    export_model(small_model, keras_file, folder)
-    write_json(folder / "labels.json", describe(small_model))
+    noise = np.random.default_rng(1).integers(0, 256, (4, SMALL, SMALL, 3), dtype=np.uint8)
+    export_model(calibrated(small_model, small_labels["temperature"]), small_labels, noise, folder)
+    write_json(folder / "labels.json", small_labels)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def plain_model() -> Any:
+    """A classifier of 32 x 32 pixels with random weights, whose answers depend on light and colour in 16 places.
+
+    In `small_model`, which is deep and untrained, nothing of a picture reaches the answer.
+    """
+    from facemask.engine import keras
+
+    image = keras.Input((SMALL, SMALL, 3), dtype="uint8", name="image")
+    places = keras.layers.AveragePooling2D(SMALL // 4)(keras.layers.Rescaling(1 / 127.5, offset=-1)(image))
+    weights = keras.initializers.RandomNormal(stddev=1, seed=1)
+    flat = keras.layers.Flatten()(places)
+    return keras.Model(image, keras.layers.Dense(3, activation="softmax", kernel_initializer=weights)(flat))
+
+
+@pytest.fixture(scope="session")
+def photo_export(plain_model: Any, small_labels: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What `facemask predict` needs of an export folder: `plain_model`, labels, and the face detector."""
+    from facemask.engine import tf
+    from facemask.faces import write_detector
+    from facemask.outs import write_bytes, write_json
+
+    folder = tmp_path_factory.mktemp("photo_export")
+    write_bytes(folder / "model.tflite", tf.lite.TFLiteConverter.from_keras_model(plain_model).convert())
+    write_json(folder / "labels.json", small_labels)
+    write_detector(folder)
     return folder
 
 

@@ -76,6 +76,7 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
         ("split.leaks.similarity", 1.2, "split.leaks.similarity: Input should be less than or equal to 1, not 1.2"),
         ("split.leaks.limit", -1, "split.leaks.limit: Input should be greater than or equal to 0, not -1"),
         ("split.leaks", None, "split.leaks: settings are expected below this key"),
+        ("robustness.images", -1, "robustness.images: Input should be greater than or equal to 0, not -1"),
         ("group.candidates", 0, "group.candidates: Input should be greater than or equal to 1, not 0"),
         ("group.junk.blured", 0.1, "group.junk.blured: Extra inputs are not permitted"),
         ("group.junk.posterised", 9, "group.junk.posterised: Input should be less than or equal to 8, not 9"),

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 import pandas as pd
 
 from facemask.duplicates import CONTRADICTION
+from facemask.intervals import ENOUGH
 from facemask.junk import JUNK_FLAGS
 from facemask.labels import CLASSES
 from facemask.manifest import has_flag
 from facemask.parts import DROPPED
 from facemask.report import tables
 from facemask.report.evidence import JUNK_TITLES, shortcut_warnings
-from facemask.report.findings import Findings
+from facemask.report.findings import Findings, Json
 from facemask.report.tables import Table, count, percent
 from facemask.sheets import TITLES
 
@@ -111,8 +112,27 @@ def headline(findings: Findings) -> str:
     test = findings.evaluation["test"]
     right = sum(test["confusion"][label][label] for label in CLASSES)
     return (
-        f"The model named {count(right)} of {count(test['images'], 'test image')} right: {percent(test['accuracy'])}."
+        f"The model named {count(right)} of {count(test['images'], 'test image')} right: {percent(test['accuracy'])} "
+        f"({_bounds(test['interval']['accuracy'])} with 95% confidence)."
     )
+
+
+def worst_slice(findings: Findings) -> str:
+    """Name the part of the test images that the model is worst at; "" where all parts are small."""
+    worst = findings.slices["test"]["worst"]
+    if worst is None:
+        return ""
+    what = tables.MEASURE_TITLES.get(worst["of"], worst["of"].replace("_", " "))
+    value = worst["value"].partition(": ")[2] if worst["of"] in tables.MEASURE_TITLES else worst["value"]
+    return (
+        f"Of all slices with {ENOUGH} photographs or more, the model is worst at this one: {what}: {value or 'any'} "
+        f"({percent(worst['accuracy'])} of {count(worst['images'], 'image')} right; "
+        f"{_bounds(worst['interval'])} with 95% confidence). The worst of many slices owes a part of it to chance."
+    )
+
+
+def _bounds(interval: Json) -> str:
+    return f"{percent(interval['low'])} to {percent(interval['high'])}"
 
 
 def model_card(findings: Findings) -> list[Section]:
@@ -133,7 +153,8 @@ def model_card(findings: Findings) -> list[Section]:
                 "Deciding anything about a person, such as who may enter or who is fined.",
                 "Recognising who somebody is, or guessing age, sex, origin, health or mood.",
                 "Medicine or safety at work: it does not know whether a mask protects.",
-                "Whole photographs: it expects one face, cut out with some margin.",
+                "Whole photographs, by the model alone: it expects one face, cut out with some margin. "
+                "`facemask predict` finds the faces first.",
             ),
         ),
         Section(
@@ -193,10 +214,42 @@ def _limits(findings: Findings) -> tuple[str, ...]:
         split_caution(findings),
         *shortcut_warnings(findings),
         "The test images come from the same sources as those trained on. On pictures from elsewhere, with another "
-        "camera, another light, other people, expect more mistakes.",
+        f"camera, another light, other people, expect more mistakes{_unseen(findings)}.",
         "Models of this kind are known to stumble over beards, hands and scarves before the mouth, black or printed "
         "masks, faces from the side, and dark or blurred pictures. " + _what_is_known(findings),
-        "A probability is what the model says, not how often it is right; it has not been calibrated.",
+        *([troubles] if (troubles := _troubles(findings)) else []),
+        _calibration(findings),
+        *([worst] if (worst := worst_slice(findings)) else []),
+    )
+
+
+def _troubles(findings: Findings) -> str:
+    found = findings.robustness
+    if not found["images"]:
+        return ""
+    return (
+        f"Under the simulated troubles of a camera (noise, blur, low light ...), {percent(found['clean_accuracy'])} "
+        f"become {percent(found['mean_corruption_accuracy'])} right, on average over kinds and strengths "
+        f"({_bounds(found['interval'])} with 95% confidence; {count(found['images'], 'test image')})."
+    )
+
+
+def _unseen(findings: Findings) -> str:
+    """Quote the figures of sources that were left out, for the end of a sentence."""
+    found = [f"{percent(figures['accuracy'])} on {name}" for name, figures in findings.unseen.items()]
+    return f": models that never saw a source named {', '.join(found)} right" if found else ""
+
+
+def _calibration(findings: Findings) -> str:
+    test = findings.evaluation["test"]
+    calibration, decision = test["calibration"], test["decision"]
+    errors = decision["errors_of_answered"]
+    wrong = "" if errors is None else f", of which {percent(errors)} are wrong"
+    return (
+        f"The probabilities were calibrated on the validation images; on the test images they are off by "
+        f"{percent(calibration['calibration_error'])} on average (expected calibration error). They mean nothing on "
+        "pictures unlike these. With the thresholds that were chosen on the validation images, "
+        f"{percent(decision['answered'])} of the test images get an answer{wrong}; the others are `uncertain`."
     )
 
 

@@ -1,11 +1,12 @@
 """Figures as SVG: the same tables give the same bytes, and text is drawn as outlines, so it looks alike everywhere."""
 
 import io
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import matplotlib as mpl
+import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
@@ -13,6 +14,8 @@ from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LinearLocator, MaxNLocator
 
+from facemask.corruptions import CAMERA, FRAMING, level_text
+from facemask.corruptions import TITLES as TROUBLE_TITLES
 from facemask.labels import CLASSES
 from facemask.report.findings import Findings
 from facemask.sheets import TITLES
@@ -60,6 +63,7 @@ class Figures:
     Attributes:
         sizes: empty where all images are of one size.
         only_corner: whether the two charts of curves show only the corner in which the curves lie.
+        troubles, framing: empty where robustness was not looked at.
     """
 
     classes: str
@@ -70,6 +74,10 @@ class Figures:
     precision_recall: str
     roc: str
     only_corner: bool
+    reliability: str
+    risk_coverage: str
+    troubles: str
+    framing: str
 
 
 def draw_figures(findings: Findings) -> Figures:
@@ -87,6 +95,10 @@ def draw_figures(findings: Findings) -> Figures:
         precision_recall=class_curves(precision_recall, "recall", "precision", (1 - side, 1.0), 1 - side),
         roc=class_curves(roc, "false positive rate", "true positive rate", (0.0, side), 1 - side),
         only_corner=side < 1,
+        reliability=reliability_diagram(findings.reliability),
+        risk_coverage=risk_coverage_curve(findings.risk_coverage, findings.evaluation["test"]["decision"]),
+        troubles=trouble_curves(findings.troubles, list(CAMERA)) if findings.robustness["images"] else "",
+        framing=trouble_curves(findings.troubles, list(FRAMING)) if findings.robustness["images"] else "",
     )
 
 
@@ -206,6 +218,94 @@ def class_curves(table: pd.DataFrame, x_label: str, y_label: str, x_range: tuple
     return _svg(draw)
 
 
+def reliability_diagram(table: pd.DataFrame) -> str:
+    """Draw accuracy against confidence before and after calibration, from `plots/reliability.csv`.
+
+    The area of a point stands for its number of images.
+    """
+
+    def draw(axes: Axes) -> None:
+        axes.plot([0, 1], [0, 1], color=_TRAINING, linewidth=1, label="as sure as right")
+        for name, colour, marker in (("before", COLOURS[CLASSES[0]], "s"), ("after", _VALIDATION, "o")):
+            rows = table[table["calibration"] == name]
+            areas = 20 + 200 * rows["images"] / rows["images"].sum()
+            filled = colour if name == "after" else "none"
+            axes.scatter(
+                rows["confidence"],
+                rows["accuracy"],
+                areas,
+                facecolors=filled,
+                edgecolors=colour,
+                marker=marker,
+                label=f"{name} calibration",
+                clip_on=False,
+            )
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("how sure the model is")
+        axes.set_ylabel("share that is right")
+        axes.xaxis.set_major_formatter(_percentages())
+        axes.yaxis.set_major_formatter(_percentages())
+        _legend_above(axes, columns=1)
+
+    return _svg(draw, height=4.2)
+
+
+def risk_coverage_curve(table: pd.DataFrame, decision: Mapping[str, Any]) -> str:
+    """Draw the share of errors by the share that is answered, from `plots/risk_coverage.csv`; mark the thresholds'."""
+
+    def draw(axes: Axes) -> None:
+        axes.plot(
+            table["coverage"], table["errors"], color=_VALIDATION, linewidth=2, label="by one limit for all classes"
+        )
+        if decision["errors_of_answered"] is not None:
+            axes.plot(
+                [decision["answered"]],
+                [decision["errors_of_answered"]],
+                "D",
+                color=COLOURS[CLASSES[0]],
+                markersize=8,
+                label="the thresholds that were chosen",
+                clip_on=False,
+            )
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, None if table["errors"].max() else 0.01)
+        axes.set_xlabel("share of the images that is answered")
+        axes.set_ylabel("wrong among these")
+        axes.xaxis.set_major_formatter(_percentages())
+        axes.yaxis.set_major_formatter(_percentages())
+        _legend_above(axes)
+
+    return _svg(draw, height=4.2)
+
+
+def trouble_curves(points: pd.DataFrame, troubles: Sequence[str]) -> str:
+    """Draw accuracy by strength, with its interval, in a chart for each trouble, from `plots/troubles.csv`."""
+    shown = points[points["trouble"].isin(troubles)]
+    (clean,) = points[points["strength"] == 0].to_dict("records")
+    floor = np.floor(10 * points["low"].min()) / 10  # of all troubles, so that charts can be compared
+    rows = -(-len(troubles) // 2)
+
+    def draw(figure: Figure) -> None:
+        panels = figure.subplots(rows, 2, sharey=True, squeeze=False).flat
+        for name, axes in zip(troubles, panels, strict=False):
+            curve = pd.concat([pd.DataFrame([clean]), shown[shown["trouble"] == name]])
+            steps, accuracy = curve["strength"], curve["accuracy"]
+            axes.fill_between(steps, curve["low"], curve["high"], color=_VALIDATION, alpha=0.18, linewidth=0)
+            axes.axhline(clean["accuracy"], color=_TRAINING, linewidth=1, linestyle="--")
+            axes.plot(steps, accuracy, "o-", color=_VALIDATION, markersize=4, clip_on=False)
+            axes.set_title(TROUBLE_TITLES[name], fontsize=10)
+            levels = [level_text(name, strength) for strength in steps[1:]]
+            axes.set_xticks(steps, ["as is", *levels], fontsize=8)
+            axes.set_ylim(floor, 1)
+            axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
+            axes.yaxis.set_major_formatter(_percentages())
+        for axes in list(panels):
+            axes.set_axis_off()
+
+    return _svg_of(draw, height=0.3 + 1.5 * rows)
+
+
 def _stay_in_corner(precision_recall: pd.DataFrame, roc: pd.DataFrame, side: float) -> bool:
     """Whether all curves pass through the outer quarter of the corner."""
     within = side / 2
@@ -215,12 +315,16 @@ def _stay_in_corner(precision_recall: pd.DataFrame, roc: pd.DataFrame, side: flo
 
 
 def _svg(draw: Callable[[Axes], None], height: float = 3.3) -> str:
+    return _svg_of(lambda figure: draw(figure.add_subplot()), height)
+
+
+def _svg_of(draw: Callable[[Figure], None], height: float) -> str:
     # From the defaults, so that a matplotlibrc of this machine changes nothing.
     with mpl.rc_context():
         mpl.rcdefaults()
         mpl.rcParams.update(_STYLE)
         figure = Figure(figsize=(_WIDTH, height))
-        draw(figure.add_subplot())
+        draw(figure)
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()

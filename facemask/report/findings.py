@@ -9,12 +9,12 @@ from typing import Any
 import pandas as pd
 
 from facemask.errors import FacemaskError
-from facemask.evaluation import read_predictions
 from facemask.inventory import read_left_out
 from facemask.labels import CLASSES
 from facemask.leaks import read_leaks
 from facemask.manifest import read_manifest
 from facemask.parts import read_split
+from facemask.predictions import read_predictions
 from facemask.tables import read_table
 
 Json = dict[str, Any]
@@ -35,7 +35,16 @@ _DATA_KEYS = (
     "shortcuts",
 )
 _TRAIN_KEYS = ("epochs", "best_epoch", "best_val_loss", "images", "parameters")
+_EXPORT_KEYS = ("size_bytes", "parity", "agreement", "accuracy", "parity_images")
 _CURVE = dict.fromkeys(CLASSES, "float64")
+_TROUBLES = {
+    "trouble": "str",
+    "strength": "int64",
+    "level": "float64",
+    "images": "int64",
+    **dict.fromkeys(("accuracy", "low", "high", "balanced_accuracy"), "float64"),
+}
+_RELIABILITY = {"calibration": "str", "confidence": "float64", "accuracy": "float64", "images": "int64"}
 
 
 @dataclass(frozen=True)
@@ -60,6 +69,8 @@ class Findings:
         samples: the contact sheet, a JPEG file.
         drawn_masks: that of the drawn masks.
         mistakes: all wrong predictions of the part test, the most confident first.
+        robustness_sheet: a picture in every trouble.
+        activation_sheet: predictions with their activation maps.
     """
 
     cards: dict[str, Json]
@@ -68,6 +79,7 @@ class Findings:
     render: Json
     train: Json
     evaluation: Json
+    unseen: Json
     slices: Json
     export: Json
     model: Json
@@ -80,9 +92,16 @@ class Findings:
     history: pd.DataFrame
     precision_recall: pd.DataFrame
     roc: pd.DataFrame
+    reliability: pd.DataFrame
+    risk_coverage: pd.DataFrame
+    robustness: Json
+    troubles: pd.DataFrame
+    activation: Json
     mistakes: list[Mistake]
     samples: bytes
     drawn_masks: bytes
+    robustness_sheet: bytes
+    activation_sheet: bytes
 
 
 def read_findings(project: Path, sources: Sequence[str]) -> Findings:
@@ -106,8 +125,9 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         render=_read_json(metrics / "render.json", "render", ("faces", "without_fit", "images", "label", "kind")),
         train=_read_json(metrics / "train.json", "train", _TRAIN_KEYS),
         evaluation=_read_json(metrics / "evaluation.json", "evaluate", ("test", "val")),
+        unseen=_read_json(metrics / "unseen.json", "unseen", ()),
         slices=_read_json(metrics / "slices.json", "evaluate", ("test", "val")),
-        export=_read_json(metrics / "export.json", "export", ("size_bytes", "parity", "parity_images")),
+        export=_read_json(metrics / "export.json", "export", _EXPORT_KEYS),
         model=_read_json(project / "export" / "labels.json", "export", ("classes", "input", "output")),
         manifest=read_manifest(data / "manifest.csv"),
         left_out=read_left_out(data / "left_out.csv"),
@@ -125,9 +145,16 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         ),
         precision_recall=read_table(plots / "precision_recall.csv", {"recall": "float64", **_CURVE}, "evaluate"),
         roc=read_table(plots / "roc.csv", {"false_positive_rate": "float64", **_CURVE}, "evaluate"),
+        reliability=read_table(plots / "reliability.csv", _RELIABILITY, "evaluate"),
+        risk_coverage=read_table(plots / "risk_coverage.csv", {"coverage": "float64", "errors": "float64"}, "evaluate"),
+        robustness=_read_json(metrics / "robustness.json", "robustness", ("images",)),
+        troubles=read_table(plots / "troubles.csv", _TROUBLES, "robustness"),
+        activation=_read_json(metrics / "activation.json", "explain", ("images", "lower_half", "shuffled")),
         mistakes=_mistakes(read_predictions(data / "predictions.csv")),
         samples=_read_bytes(data / "samples.jpg", "group"),
         drawn_masks=_read_bytes(data / "rendered.jpg", "render"),
+        robustness_sheet=_read_bytes(data / "robustness.jpg", "robustness"),
+        activation_sheet=_read_bytes(data / "activations.jpg", "explain"),
     )
 
 

@@ -4,18 +4,32 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from facemask.corruptions import CAMERA, FRAMING, level_text
+from facemask.corruptions import TITLES as TROUBLE_TITLES
 from facemask.duplicates import CONTRADICTION
+from facemask.intervals import ENOUGH
 from facemask.labels import CLASSES
 from facemask.manifest import has_flag
 from facemask.parts import DROPPED, PARTS
 from facemask.report.findings import Findings, Json
 from facemask.sheets import TITLES
 
-SMALL_SLICE = 20  # images; in a smaller slice one picture moves the accuracy by more than 5 points
-
 KINDS = {"kaggle": "Kaggle data set", "folder": "own photographs", "sample": "drawn faces"}
 PART_TITLES = {"train": "training", "val": "validation", "test": "test", DROPPED: "not used"}
-FORMAT_TITLES = {"keras": "Keras", "saved_model": "TensorFlow SavedModel", "tflite": "TensorFlow Lite", "onnx": "ONNX"}
+FORMAT_TITLES = {
+    "keras": "Keras",
+    "saved_model": "TensorFlow SavedModel",
+    "tflite": "TensorFlow Lite",
+    "tflite_float16": "TensorFlow Lite, float16",
+    "tflite_int8": "TensorFlow Lite, int8",
+    "onnx": "ONNX",
+}
+
+MEASURE_TITLES = {
+    "brightness": "brightness, 0 to 255",
+    "sharpness": "sharpness, share of fine detail",
+    "side": "shorter side, pixels",
+}
 
 Kind = Literal["text", "name", "number"]
 
@@ -36,6 +50,11 @@ class Table:
 def percent(share: float) -> str:
     """Write a share as "98.5%"."""
     return f"{share:.1%}"
+
+
+def ranged(share: float, interval: Json | None) -> str:
+    """Write a share with its interval as "98.5% (97.1 to 99.3)"."""
+    return percent(share) + (f" ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})" if interval else "")
 
 
 def count(number: int, noun: str = "") -> str:
@@ -122,17 +141,23 @@ def parts(findings: Findings) -> Table:
 
 
 def headlines(findings: Findings) -> Table:
-    """Compare the headline figures of test and validation."""
-    rows = [(PART_TITLES[part].capitalize(), *_figures(findings.evaluation[part])) for part in ("test", "val")]
-    return Table((("Part", "text"), *_FIGURE_COLUMNS), rows)
+    """Compare the headline figures of test, with intervals, and validation."""
+    rows = []
+    for part in ("test", "val"):
+        figures = findings.evaluation[part]
+        shares = [ranged(figures[name], figures.get("interval", {}).get(name)) for name in _HEADLINES]
+        rows.append((PART_TITLES[part].capitalize(), count(figures["images"]), count(figures["photographs"]), *shares))
+    titles: tuple[tuple[str, Kind], ...] = (("Part", "text"), ("Images", "number"), ("Photographs", "number"))
+    return Table((*titles, *_FIGURE_COLUMNS[1:]), rows)
 
 
-def per_class(findings: Findings, part: str = "test") -> Table:
-    """Show precision, recall, F1 and support of each class."""
+def per_class(findings: Findings) -> Table:
+    """Show precision, recall and F1 of each class on the test images, with intervals, and its support."""
     rows = []
     for label in CLASSES:
-        figures = findings.evaluation[part]["class"][label]
-        shares = [percent(figures[name]) for name in ("precision", "recall", "f1")]
+        figures = findings.evaluation["test"]["class"][label]
+        bounds = findings.evaluation["test"]["interval"]["class"][label]
+        shares = [ranged(figures[name], bounds[name]) for name in ("precision", "recall", "f1")]
         rows.append((TITLES[label], *shares, count(figures["support"])))
     titles: tuple[tuple[str, Kind], ...] = (("Precision", "number"), ("Recall", "number"), ("F1", "number"))
     return Table((("Class", "text"), *titles, ("Images", "number")), rows)
@@ -152,11 +177,37 @@ def per_source(findings: Findings) -> Table:
     return Table((("Source", "name"), ("What", "text"), *_FIGURE_COLUMNS), rows)
 
 
+def per_unseen_source(findings: Findings) -> Table:
+    """Show how a model that never saw a source does on it."""
+    rows = [
+        (
+            name,
+            count(figures["images"]),
+            ranged(figures["accuracy"], figures["interval"]["accuracy"]),
+            ranged(figures["balanced_accuracy"], figures["interval"]["balanced_accuracy"]),
+            *(percent(figures["class"][label]["recall"]) for label in CLASSES),
+        )
+        for name, figures in findings.unseen.items()
+    ]
+    recalls: tuple[tuple[str, Kind], ...] = tuple((f"Recall: {TITLES[label].lower()}", "number") for label in CLASSES)
+    return Table((("Left out", "name"), *_FIGURE_COLUMNS[:-1], *recalls), rows)
+
+
+def measure_slices(findings: Findings) -> Table:
+    """Show the figures of the test part by brightness, sharpness and size, each in ranges of as many images."""
+    rows = [
+        (MEASURE_TITLES[measure], name.partition(": ")[2] or name, *_figures(figures)[:-1])
+        for measure, ranges in findings.slices["test"]["measure"].items()
+        for name, figures in ranges.items()
+    ]
+    return Table((("What", "text"), ("Range", "text"), *_FIGURE_COLUMNS[:-1]), rows)
+
+
 def attribute_slices(findings: Findings) -> tuple[Table, Table]:
     """Show the figures of the test part by attribute, the least accurate first.
 
     Returns:
-        Slices of at least `SMALL_SLICE` images, and the smaller ones.
+        Slices of at least `ENOUGH` photographs, and the smaller ones.
     """
     slices = [
         (attribute, value, figures)
@@ -171,8 +222,8 @@ def attribute_slices(findings: Findings) -> tuple[Table, Table]:
         return Table((("Attribute", "text"), ("Value", "name"), *_FIGURE_COLUMNS[:-1]), rows)
 
     return (
-        table(item for item in slices if item[2]["images"] >= SMALL_SLICE),
-        table(item for item in slices if item[2]["images"] < SMALL_SLICE),
+        table(item for item in slices if item[2]["photographs"] >= ENOUGH),
+        table(item for item in slices if item[2]["photographs"] < ENOUGH),
     )
 
 
@@ -186,18 +237,49 @@ def mistakes(findings: Findings, limit: int) -> Table:
     return Table((*columns, ("With", "number")), rows)
 
 
+def troubles(findings: Findings) -> Table:
+    """Show the accuracy under each trouble of a camera, strength by strength and on average."""
+    accuracy = findings.troubles.set_index(["trouble", "strength"])["accuracy"]
+    rows = [
+        (TROUBLE_TITLES[name], *map(percent, accuracy[name]), percent(findings.robustness["accuracy"][name]))
+        for name in CAMERA
+    ]
+    steps: list[tuple[str, Kind]] = [(f"{step}", "number") for step in accuracy[next(iter(CAMERA))].index]
+    return Table((("Trouble", "text"), *steps, ("Mean", "number")), rows)
+
+
+def framing(findings: Findings) -> Table:
+    """Show the accuracy on wider crops and smaller faces, with intervals."""
+    rows = [
+        (TROUBLE_TITLES[row["trouble"]], level_text(row["trouble"], row["strength"]), ranged(row["accuracy"], row))
+        for row in findings.troubles.to_dict("records")
+        if row["trouble"] in FRAMING
+    ]
+    return Table((("Framing", "text"), ("How much", "number"), ("Accuracy", "number")), rows)
+
+
+def lower_half(findings: Findings) -> Table:
+    """Show which share of the activation lies in the lower half of the picture, by what the model says."""
+    shares = findings.activation["lower_half"]
+    rows = [(TITLES[label], *(_share_of(shares[kind][label]) for kind in ("right", "wrong"))) for label in CLASSES]
+    return Table((("The model says", "text"), ("Rightly", "text"), ("Wrongly", "text")), rows)
+
+
 def exports(findings: Findings) -> Table:
-    """List the exported formats with their size and their largest difference to Keras."""
-    parity = findings.export["parity"]
+    """List the exported formats with their size, and how they compare with Keras on test images."""
+    figures = findings.export
     rows = [
         (
             FORMAT_TITLES.get(name, name),
             f"{size / 1e6:.1f} MB",
-            _difference(parity[name]) if name in parity else "the reference",
+            _difference(figures["parity"][name]) if name in figures["parity"] else "the reference",
+            percent(figures["agreement"][name]) if name in figures["agreement"] else "the reference",
+            percent(figures["accuracy"][name]),
         )
-        for name, size in findings.export["size_bytes"].items()
+        for name, size in figures["size_bytes"].items()
     ]
-    return Table((("Format", "text"), ("Size", "number"), ("Largest difference", "number")), rows)
+    titles = ("Size", "Largest difference", "Same answer", "Accuracy")
+    return Table((("Format", "text"), *((title, "number") for title in titles)), rows)
 
 
 _FIGURE_COLUMNS: tuple[tuple[str, Kind], ...] = (
@@ -206,11 +288,19 @@ _FIGURE_COLUMNS: tuple[tuple[str, Kind], ...] = (
     ("Balanced accuracy", "number"),
     ("Macro F1", "number"),
 )
+_HEADLINES = ("accuracy", "balanced_accuracy", "macro_f1")
 
 
 def _figures(figures: Json) -> Sequence[str]:
-    shares = [percent(figures[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")]
-    return (count(figures["images"]), *shares)
+    """Write the figures of a slice; of those, only the accuracy has an interval."""
+    shares = [percent(figures[name]) for name in _HEADLINES[1:]]
+    return (count(figures["images"]), ranged(figures["accuracy"], figures["interval"]), *shares)
+
+
+def _share_of(found: Json) -> str:
+    if found["share"] is None:
+        return "no image"
+    return f"{percent(found['share'])} ({count(found['images'], 'image')})"
 
 
 def _difference(value: float) -> str:

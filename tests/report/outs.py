@@ -9,16 +9,17 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from facemask import inventory, merging
+from facemask import activation, inventory, merging, robustness
 from facemask.archives import Archive, write_archive
+from facemask.decision import Decision, write_decision
 from facemask.duplicates import flag_copies
 from facemask.evaluation import (
-    PROBABILITIES,
     evaluate,
     evaluate_slices,
     precision_recall_points,
+    reliability,
+    risk_coverage,
     roc_points,
-    write_predictions,
 )
 from facemask.junk import flag_junk
 from facemask.labels import CLASSES
@@ -28,7 +29,9 @@ from facemask.manifest import read_manifest, write_manifest
 from facemask.outs import write_bytes, write_csv, write_json, write_text
 from facemask.params import JunkParams, MergeParams, SplitParams
 from facemask.parts import part_of, read_split, write_split
-from facemask.sheets import choose_samples, contact_sheet, read_thumbnails
+from facemask.predictions import PROBABILITIES, read_predictions, write_predictions
+from facemask.selective import cost_table
+from facemask.sheets import choose_samples, contact_sheet, draw_sheet, read_thumbnails
 from facemask.splitting import check_split, count_parts, split
 from facemask.tables import write_table
 
@@ -60,6 +63,7 @@ def write_outs(
     licence: str = "CC BY 4.0",
     copies: Sequence[Sequence[str]] = (),
     leaks: Sequence[float] = (0.6, 0.5),
+    troubled: int = 6,
     **policies: Any,
 ) -> None:
     """Write into `project` what the stages before `report` write.
@@ -72,6 +76,7 @@ def write_outs(
         licence: of the first source.
         copies: ids that show one photograph, for each photograph; files of equal bytes do anyway.
         leaks: similarities of pairs of a test and a training image, the highest first; suspicious from 0.94 on.
+        troubled: number of images that robustness was looked at with.
         policies: for `SplitParams`.
     """
     sources = sources or {"faces": members(10)}
@@ -90,10 +95,15 @@ def write_outs(
     _render(project)
     _train_and_export(project)
     _evaluate(project, wrong)
+    _trouble(project, troubled)
+    _explain(project)
     used = {name: {"kind": "folder", "path": "data/own"} for name in sources}
     groups: dict[str, Any] = {
         stage: {}
-        for stage in ("merge", "group", "split", "render", "backbone", "train", "evaluate", "export", "report")
+        for stage in (
+            *("merge", "group", "split", "render", "backbone", "train", "evaluate", "export"),
+            *("robustness", "explain", "unseen", "report"),
+        )
     }
     write_json(project / "params.yaml", {"data": {"sources": list(sources)}, "sources": used, **groups})
 
@@ -163,15 +173,30 @@ def _train_and_export(project: Path) -> None:
     figures: dict[str, Any] = {"epochs": 3, "best_epoch": 3, "best_val_loss": 0.3, "best_val_accuracy": 0.95}
     images, parameters = {"train": 40, "rendered": 12, "val": 9}, {"total": 2_261_827, "trained": 3_843}
     write_json(project / "metrics" / "train.json", figures | {"images": images, "parameters": parameters})
-    sizes = {"keras": 9_612_345, "saved_model": 9_300_000, "tflite": 8_812_345, "onnx": 8_800_000}
-    parity = {"saved_model": 0.0, "tflite": 2.4e-07, "onnx": 1e-06}
-    write_json(project / "metrics" / "export.json", {"size_bytes": sizes, "parity": parity, "parity_images": 6})
+    _export(project)
+
+
+def _export(project: Path) -> None:
+    sizes = {"keras": 9_612_345, "saved_model": 9_300_000, "tflite": 8_812_345, "tflite_float16": 4_490_000}
+    parity = {"saved_model": 0.0, "tflite": 2.4e-07, "tflite_float16": 0.0136, "tflite_int8": 0.2088, "onnx": 1e-06}
+    exported = {
+        "size_bytes": sizes | {"tflite_int8": 2_730_000, "onnx": 8_800_000},
+        "parity": parity,
+        "agreement": dict.fromkeys(parity, 1.0) | {"tflite_int8": 0.9913},
+        "accuracy": dict.fromkeys(("keras", *parity), 0.9739) | {"tflite_int8": 0.9652},
+        "int8_loss": {"points": 0.87, "worse": 1, "better": 0, "p": 0.5},
+        "parity_images": 115,
+    }
+    write_json(project / "metrics" / "export.json", exported)
     write_json(
         project / "export" / "labels.json",
         {
             "classes": list(CLASSES),
             "input": {"name": "image", "dtype": "uint8", "colours": "RGB", "height_width": [160, 160]},
             "output": {"name": "probabilities", "dtype": "float32"},
+            "temperature": 0.8,
+            "costs": cost_table(1, 1, 1),
+            "thresholds": dict.fromkeys(CLASSES, 0.85),
         },
     )
 
@@ -179,7 +204,7 @@ def _train_and_export(project: Path) -> None:
 def _evaluate(project: Path, wrong: Sequence[float]) -> None:
     table = read_split(project / "data" / "split.csv")
     parts = table[table["part"].isin(["val", "test"])].reset_index(drop=True)
-    predictions = parts[["id", "part", "source", "label"]].copy()
+    predictions = parts[["id", "part", "source", "group", "label"]].copy()
     predictions["prediction"] = predictions["label"]
     confidence = pd.Series(0.9, index=predictions.index)
     chosen = predictions.index[predictions["part"] == "test"][: len(wrong)]
@@ -192,11 +217,49 @@ def _evaluate(project: Path, wrong: Sequence[float]) -> None:
         predictions[column] = np.where(predictions["prediction"] == name, confidence, (1 - confidence) / 2)
     write_predictions(project / "data" / "predictions.csv", predictions)
     manifest = read_manifest(project / "data" / "manifest.csv")
-    write_json(project / "metrics" / "evaluation.json", evaluate(predictions))
+    decision = Decision(temperature=0.8, costs=cost_table(1, 1, 1), thresholds=dict.fromkeys(CLASSES, 0.85))
+    write_decision(project / "models" / "decision.json", decision)
+    write_json(project / "metrics" / "evaluation.json", evaluate(predictions, predictions, decision))
     write_json(project / "metrics" / "slices.json", evaluate_slices(predictions, manifest))
+    write_json(project / "metrics" / "unseen.json", {})
     test = part_of(predictions, "test")
-    for name, curve in (("precision_recall", precision_recall_points(test)), ("roc", roc_points(test))):
+    curves = {
+        "precision_recall": precision_recall_points(test),
+        "roc": roc_points(test),
+        "reliability": reliability(test, test),
+        "risk_coverage": risk_coverage(test),
+    }
+    for name, curve in curves.items():
         write_table(project / "plots" / f"{name}.csv", curve, list(curve))
+
+
+def _trouble(project: Path, images: int) -> None:
+    """As if the model named one image in seven wrong when it is clean, and ever more of them in every trouble."""
+    test = part_of(read_split(project / "data" / "split.csv"), "test")
+    rows = robustness.choose_images(test, images, seed=1)
+    for place, name in enumerate(robustness.variant_names()):
+        wrong = (rows.index + place) % 7 <= place % 5
+        rows[name] = np.where(wrong, CLASSES[0], rows["label"])
+    summary, points = robustness.summarise(rows, seed=1)
+    write_json(project / "metrics" / "robustness.json", summary)
+    write_table(project / "plots" / "troubles.csv", points, robustness.POINTS)
+    with Archive(project / "data" / "images.zip") as archive:
+        blocks = robustness.example(archive, list(rows["id"]), 32, 1, points)
+    write_bytes(project / "data" / "robustness.jpg", draw_sheet(blocks, robustness.COLUMNS))
+
+
+def _explain(project: Path) -> None:
+    """As if the evidence lay anywhere."""
+    test = part_of(read_predictions(project / "data" / "predictions.csv"), "test")
+    rng = np.random.default_rng(1)
+    maps = rng.normal(size=(len(test), len(CLASSES), 5, 5)).astype(np.float32)
+    shuffled = rng.uniform(0.4, 0.6, (len(test), activation.SHUFFLES))
+    explained = activation.Explained(maps, rng.uniform(0.7, 0.9, len(test)), shuffled)
+    with Archive(project / "data" / "images.zip") as archive:
+        chosen = activation.choose_shown(test, wrong=2, right=1, seed=1)
+        blocks = activation.draw_blocks(test, explained, chosen, archive)
+    write_json(project / "metrics" / "activation.json", activation.summarise(test, explained))
+    write_bytes(project / "data" / "activations.jpg", draw_sheet(blocks, activation.COLUMNS))
 
 
 def add_attributes(files: dict[str, bytes], **values: Sequence[str]) -> dict[str, bytes]:

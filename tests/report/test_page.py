@@ -4,6 +4,7 @@ import io
 import json
 import re
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -11,8 +12,10 @@ from PIL import Image
 from facemask.archives import Archive
 from facemask.labels import CLASSES
 from facemask.report.figures import draw_figures
+from facemask.report.findings import read_findings
 from facemask.report.page import markdown_card, markdown_summary
 from facemask.report.pictures import LARGE, read_pictures
+from facemask.report.tables import MEASURE_TITLES
 from facemask.sheets import TITLES
 from tests.report.conftest import Write
 from tests.report.outs import add_attributes, members, picture
@@ -42,17 +45,23 @@ def test_every_picture_is_described_for_those_who_cannot_see_it(tmp_path: Path, 
     assert len(set(descriptions)) == len(descriptions)
 
 
+def written(figures: dict[str, Any], name: str) -> str:
+    """A share as it stands in a table, with its interval where it has one."""
+    bounds = figures.get("interval", {}).get(name)
+    return f"{figures[name]:.1%}" + (f" ({100 * bounds['low']:.1f} to {100 * bounds['high']:.1f})" if bounds else "")
+
+
 def test_the_figures_on_the_page_are_those_of_the_metrics(tmp_path: Path, write: Write) -> None:
     findings = write(wrong=(0.9, 0.8, 0.7, 0.6, 0.55))
     evaluation = json.loads((tmp_path / "metrics" / "evaluation.json").read_text(encoding="utf-8"))
     text = page_of(tmp_path, findings).text
     for part, name in (("test", "Test"), ("val", "Validation")):
         figures = evaluation[part]
-        row = [f"{figures[figure]:.1%}" for figure in ("accuracy", "balanced_accuracy", "macro_f1")]
-        assert " ".join([name, str(figures["images"]), *row]) in text
+        row = [written(figures, figure) for figure in ("accuracy", "balanced_accuracy", "macro_f1")]
+        assert " ".join([name, str(figures["images"]), str(figures["photographs"]), *row]) in text
     for label in CLASSES:
-        figures = evaluation["test"]["class"][label]
-        row = [f"{figures[figure]:.1%}" for figure in ("precision", "recall", "f1")]
+        figures = {**evaluation["test"]["class"][label], "interval": evaluation["test"]["interval"]["class"][label]}
+        row = [written(figures, figure) for figure in ("precision", "recall", "f1")]
         assert " ".join([TITLES[label], *row, str(figures["support"])]) in text
         counts = [str(evaluation["test"]["confusion"][label][predicted]) for predicted in CLASSES]
         assert f"| {TITLES[label]} | {' | '.join(counts)} |" in markdown_summary(findings)
@@ -61,7 +70,7 @@ def test_the_figures_on_the_page_are_those_of_the_metrics(tmp_path: Path, write:
 def test_page_summary_and_card_open_with_the_same_figure(tmp_path: Path, write: Write) -> None:
     findings = write(wrong=(0.9, 0.8))
     images = json.loads((tmp_path / "metrics" / "evaluation.json").read_text(encoding="utf-8"))["test"]["images"]
-    sentence = f"The model named {images - 2} of {images} test images right: {(images - 2) / images:.1%}."
+    sentence = f"The model named {images - 2} of {images} test images right: {(images - 2) / images:.1%} ("
     assert sentence in page_of(tmp_path, findings).text
     assert sentence in markdown_summary(findings)
     assert sentence in markdown_card(findings)
@@ -189,11 +198,13 @@ def test_the_split_is_not_said_to_be_better_than_it_is(tmp_path: Path, write: Wr
         assert "Copies that were changed heavily can still be unfound" in text
 
 
-def test_exports_are_shown_with_size_and_difference(tmp_path: Path, write: Write) -> None:
+def test_exports_are_shown_with_size_and_how_they_compare_with_keras(tmp_path: Path, write: Write) -> None:
     text = page_of(tmp_path, write()).text
-    assert "Keras 9.6 MB the reference" in text
-    assert "TensorFlow Lite 8.8 MB below 0.000001" in text
-    assert "ONNX 8.8 MB 0.000001" in text
+    assert "compare with Keras on 115 test images" in text
+    assert "Keras 9.6 MB the reference the reference 97.4%" in text
+    assert "TensorFlow Lite 8.8 MB below 0.000001 100.0% 97.4%" in text
+    assert "TensorFlow Lite, int8 2.7 MB 0.208800 99.1% 96.5%" in text
+    assert "ONNX 8.8 MB 0.000001 100.0% 97.4%" in text
 
 
 def test_figures_are_drawn_from_their_own_run_and_alike_each_time(write: Write) -> None:
@@ -222,3 +233,55 @@ def test_large_pictures_are_made_small(tmp_path: Path, write: Write) -> None:
         (data,) = read_pictures(archive, ["faces/with_mask/with_mask/big.png"], LARGE)
     with Image.open(io.BytesIO(data)) as image:
         assert image.size == (LARGE, round(LARGE * 2 / 3))
+
+
+def test_the_page_says_how_far_probabilities_can_be_believed(tmp_path: Path, write: Write) -> None:
+    findings = write(wrong=(0.9, 0.6))
+    test = json.loads((tmp_path / "metrics" / "evaluation.json").read_text(encoding="utf-8"))["test"]
+    text = page_of(tmp_path, findings).text
+    assert f"off by {test['calibration']['calibration_error']:.1%} on average" in text
+    decision = test["decision"]
+    assert 0 < decision["answered"] < 1
+    assert f"{decision['answered']:.1%} get an answer, of which {decision['errors_of_answered']:.1%} are wrong" in text
+    assert f"{decision['answered']:.1%} of the test images get an answer" in markdown_card(findings)
+
+
+def test_where_nothing_is_sure_enough_no_share_of_errors_is_claimed(tmp_path: Path, write: Write) -> None:
+    write()
+    path = tmp_path / "metrics" / "evaluation.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["test"]["decision"] |= {"answered": 0.0, "errors_of_answered": None}
+    path.write_text(json.dumps(content), encoding="utf-8")
+    findings = read_findings(tmp_path, ["faces"])
+    assert "0.0% get an answer. If the surest 90%" in page_of(tmp_path, findings).text
+    assert "0.0% of the test images get an answer; the others" in markdown_card(findings)
+
+
+def test_the_worst_slice_is_named_on_page_and_card_where_slices_are_large(tmp_path: Path, write: Write) -> None:
+    few = write()
+    assert "the model is worst at" not in page_of(tmp_path, few).text
+    many = write(sources={"faces": members(60)}, wrong=(0.9,) * 5)
+    worst = many.slices["test"]["worst"]
+    sentence = f"({worst['accuracy']:.1%} of {worst['images']} images right"
+    assert sentence in page_of(tmp_path, many).text
+    assert sentence in markdown_card(many)
+
+
+def test_pictures_are_sliced_by_brightness_sharpness_and_size(tmp_path: Path, write: Write) -> None:
+    findings = write()
+    text = page_of(tmp_path, findings).text
+    for measure, ranges in findings.slices["test"]["measure"].items():
+        assert sum(figures["images"] for figures in ranges.values()) == findings.evaluation["test"]["images"]
+        assert text.count(MEASURE_TITLES[measure]) >= len(ranges)
+
+
+def test_what_happens_on_sources_that_were_left_out_is_told_or_how_to_find_out(tmp_path: Path, write: Write) -> None:
+    findings = write()
+    assert "unseen.enabled in params.yaml switches it on" in page_of(tmp_path, findings).text
+    path = tmp_path / "metrics" / "unseen.json"
+    path.write_text(json.dumps({"web": findings.evaluation["test"]}), encoding="utf-8")
+    findings = read_findings(tmp_path, ["faces"])
+    accuracy = findings.evaluation["test"]["accuracy"]
+    assert f"web {findings.evaluation['test']['images']} {accuracy:.1%} (" in page_of(tmp_path, findings).text
+    assert f"models that never saw a source named {accuracy:.1%} on web right" in markdown_card(findings)
+    assert "| `web` |" in markdown_summary(findings)

@@ -27,7 +27,7 @@ PARAMS = {
         "kaggle": {"kind": "kaggle", "handle": "somebody/masks", "version": 1, "folders": {"yes": "with_mask"}},
     },
     "merge": {}, "group": {}, "split": {}, "render": {}, "backbone": {}, "train": {}, "evaluate": {},
-    "export": {}, "report": {},
+    "export": {}, "robustness": {}, "explain": {}, "unseen": {}, "report": {},
 }  # fmt: skip
 BIG = random.Random(1).randbytes(5 * 2**20)
 

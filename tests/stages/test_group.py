@@ -39,7 +39,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
         "data": {"sources": ["mine"]},
         "sources": {"mine": {"kind": "folder", "path": "mine"}},
         "merge": {}, "group": {"sheet_images_per_class": 2}, "split": {}, "render": {}, "backbone": {}, "train": {},
-        "evaluate": {}, "export": {}, "report": {},
+        "evaluate": {}, "export": {}, "robustness": {}, "explain": {}, "unseen": {}, "report": {},
     }  # fmt: skip
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     drawn = dict(draw_sample(per_class=3, seed=1, workers=1))

@@ -35,7 +35,7 @@ def project(tmp_path: Path) -> Path:
         "data": {"sources": ["mine"]},
         "sources": {name: {"kind": "folder", "path": name} for name in ("mine", "other")},
         "merge": {}, "group": {}, "split": {}, "render": {}, "backbone": {}, "train": {}, "evaluate": {},
-        "export": {}, "report": {},
+        "export": {}, "robustness": {}, "explain": {}, "unseen": {}, "report": {},
     }  # fmt: skip
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
     return tmp_path

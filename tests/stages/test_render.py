@@ -28,7 +28,7 @@ def project(folder: Path, per_class: int, **render: int) -> Path:
         "data": {"sources": ["mine"]},
         "sources": {"mine": {"kind": "folder", "path": "mine"}},
         "merge": {}, "group": {}, "split": {}, "render": render, "backbone": {}, "train": {}, "evaluate": {},
-        "export": {}, "report": {},
+        "export": {}, "robustness": {}, "explain": {}, "unseen": {}, "report": {},
     }  # fmt: skip
     drawn = {
         f"mine/{name}": data

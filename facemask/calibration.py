@@ -1,0 +1,79 @@
+"""Probabilities that mean what they say: temperature scaling, and how far confidence is from accuracy.
+
+C. Guo et al., "On Calibration of Modern Neural Networks", 2017, https://arxiv.org/abs/1706.04599.
+"""
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+
+BINS = 15  # of equal width, as in the paper
+
+_TEMPERATURES = (0.05, 20.0)  # between which it is looked for
+
+Probabilities = NDArray[np.float64]
+Truth = NDArray[np.intp]
+
+
+def scaled(probabilities: Probabilities, temperature: float) -> Probabilities:
+    """Divide the logits of probabilities (n, classes) by a temperature; above 1 the answers become less sure."""
+    return np.asarray(softmax(_logits(probabilities) / temperature, axis=1))
+
+
+def fit_temperature(probabilities: Probabilities, truth: Truth, photographs: int) -> float:
+    """Find the temperature under which the true classes are likeliest.
+
+    Where the model makes no mistake, plain likelihood would ask for a temperature of 0. So the aim is not 1 for the
+    true class but (N + 1/2) / (N + 1), what Jeffreys' prior leaves of certainty after N successes; the idea is that of
+    J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
+
+    Args:
+        probabilities: (n, classes), of the uncalibrated model, on images it was not trained on.
+        truth: (n,) index of the true class.
+        photographs: N; copies of a photograph are no evidence of their own.
+    """
+    classes = probabilities.shape[1]
+    doubt = 0.5 / (photographs + 1)
+    aims = np.full(probabilities.shape, doubt / (classes - 1))
+    aims[np.arange(len(truth)), truth] = 1 - doubt
+    logits = _logits(probabilities)
+
+    def loss(log_temperature: float) -> float:
+        return float(-(aims * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
+
+    found = minimize_scalar(loss, bounds=tuple(np.log(_TEMPERATURES)), method="bounded", options={"xatol": 1e-6})
+    return float(np.exp(found.x))
+
+
+def calibration_error(probabilities: Probabilities, truth: Truth) -> float:
+    """Return the expected calibration error: the mean distance of confidence and accuracy, bins weighted by images."""
+    points = reliability_points(probabilities, truth)
+    return float((points["images"] * (points["confidence"] - points["accuracy"]).abs()).sum() / len(truth))
+
+
+def brier_score(probabilities: Probabilities, truth: Truth) -> float:
+    """Mean over images of the squared distance from the true answer, summed over classes: 0 is best, 2 worst.
+
+    G. Brier, "Verification of forecasts expressed in terms of probability", 1950.
+    """
+    return float(((probabilities - np.eye(probabilities.shape[1])[truth]) ** 2).sum(axis=1).mean())
+
+
+def reliability_points(probabilities: Probabilities, truth: Truth) -> pd.DataFrame:
+    """Compare confidence, the highest probability, with accuracy, bin by bin; bins without images are left out.
+
+    Returns:
+        Columns `confidence` and `accuracy` (means) and `images`.
+    """
+    confidence = probabilities.max(axis=1)
+    bins = np.minimum((confidence * BINS).astype(int), BINS - 1)
+    rows = pd.DataFrame({"confidence": confidence, "accuracy": probabilities.argmax(axis=1) == truth})
+    groups = rows.groupby(bins)
+    return groups.mean().assign(images=groups.size()).reset_index(drop=True)
+
+
+def _logits(probabilities: Probabilities) -> NDArray[np.float64]:
+    # Logits count up to a constant per image only, so the logarithm will do.
+    return np.asarray(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)))

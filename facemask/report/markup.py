@@ -1,0 +1,67 @@
+"""The surroundings in which templates become HTML or Markdown: whatever comes from files is escaped."""
+
+import re
+from base64 import b64encode
+from collections.abc import Callable
+
+from jinja2 import BaseLoader, Environment, StrictUndefined
+from markupsafe import Markup
+
+from facemask.report.tables import Table
+
+
+def html_environment(templates: BaseLoader) -> Environment:
+    """Return where templates become HTML.
+
+    Filters: `jpeg` and `svg` put a picture into the page; `breakable` lets a long name be broken across lines.
+    """
+    environment = Environment(
+        loader=templates, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    environment.filters["jpeg"] = lambda data: _data_uri("image/jpeg", data)
+    environment.filters["breakable"] = lambda name: Markup("<wbr>").join(re.split("(?<=[/_])", name))
+    environment.filters["svg"] = lambda text: _data_uri("image/svg+xml", text.encode())
+    return environment
+
+
+def markdown_environment(templates: BaseLoader) -> Environment:
+    """Return where templates become Markdown; the filter `table` writes a table, or its first so many rows."""
+    # `finalize` is to Markdown what autoescape is to HTML: whatever is not marked as safe is escaped.
+    environment = Environment(  # noqa: S701
+        loader=templates,
+        undefined=StrictUndefined,
+        finalize=lambda value: value if isinstance(value, Markup) else _escaped(str(value)),
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.filters["table"] = _markdown_table
+    return environment
+
+
+def _data_uri(kind: str, data: bytes) -> str:
+    return f"data:{kind};base64,{b64encode(data).decode('ascii')}"
+
+
+def _markdown_table(table: Table, limit: int | None = None) -> Markup:
+    heads = [_escaped(title) for title, _ in table.columns]
+    rules = [Markup("---:") if kind == "number" else Markup("---") for _, kind in table.columns]
+    writers: list[Callable[[str], Markup]] = [_code if kind == "name" else _escaped for _, kind in table.columns]
+    rows: list[list[Markup]] = [
+        [write(cell) for write, cell in zip(writers, row, strict=True)] for row in table.rows[:limit]
+    ]
+    return Markup("\n").join(Markup("| {} |").format(Markup(" | ").join(line)) for line in [heads, rules, *rows])
+
+
+def _escaped(text: str) -> Markup:
+    """Take the meaning from characters that Markdown, or HTML inside it, would act on."""
+    plain = " ".join(text.split())
+    return Markup(re.sub(r"([\\`*_\[\]<>|~#@])", r"\\\1", plain.replace("&", "&amp;")))  # noqa: S704
+
+
+def _code(text: str) -> Markup:
+    """Show text as it is, as a code span in a cell of a table: nothing inside is a link, a mention or a tag."""
+    plain = " ".join(text.split())
+    fence = "`" * (max(map(len, re.findall("`+", plain)), default=0) + 1)
+    padding = " " if plain.startswith("`") or plain.endswith("`") else ""
+    return Markup(f"{fence}{padding}{plain}{padding}{fence}".replace("|", "\\|"))  # noqa: S704

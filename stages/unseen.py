@@ -1,0 +1,36 @@
+"""Train without each source in turn, and test on the one left out; only where `unseen.sources` asks for it."""
+
+import shutil
+from pathlib import Path
+
+from facemask.cache import cache_folder
+from facemask.outs import write_json
+from facemask.params import load_params
+from facemask.parts import read_split
+from facemask.stage import run
+
+
+def main() -> None:
+    """Read the images, the split and the backbone; write `metrics/unseen.json`, empty where nothing was asked for."""
+    params = load_params()
+    if not params.unseen.enabled:
+        write_json(Path("metrics/unseen.json"), {})
+        return
+    from facemask.training import Folders
+    from facemask.unseen import leave_out, predict_unseen, summarise_unseen
+
+    images, backbone = Path("data/images.zip"), Path("models/backbone.weights.h5")
+    split = read_split(Path("data/split.csv"))
+    states = Path(".facemask/unseen")
+    predictions = {}
+    for source in sorted(params.data.sources):
+        print(f"without {source}", flush=True)
+        folders = Folders(states=states / source, views=cache_folder() / "views")
+        held = leave_out(split, source)
+        predictions[source] = predict_unseen(images, held, backbone, params.render, params.train, folders)
+    write_json(Path("metrics/unseen.json"), summarise_unseen(predictions))
+    shutil.rmtree(states)
+
+
+if __name__ == "__main__":
+    run(main)
