@@ -30,6 +30,8 @@ def make_project(folder: Path, below: str = "") -> Path:
     project = folder / "work" / below
     project.mkdir(parents=True)
     git(folder / "work", "init", "-q", "-b", "main")
+    for key, value in (("user.name", "t"), ("user.email", "t@t")):
+        git(folder / "work", "config", key, value)  # for what DVC commits itself
     Repo.init(str(project), subdir=bool(below)).close()
     remote = f"[core]\n    remote = store\n    analytics = false\n['remote \"store\"']\n    url = {folder / 'store'}\n"
     write_text(project / ".dvc" / "config", remote)

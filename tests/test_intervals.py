@@ -153,14 +153,12 @@ def test_a_prediction_that_is_no_class_is_refused() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("likeness", [0.1, 0.5, 0.9])
+@pytest.mark.parametrize("likeness", [0.1, 0.9])
 @pytest.mark.parametrize(
     ("photographs", "sizes", "mistakes"),
     [
-        ((108, 563, 599), ([1], [1], [1]), (0.03, 0.03, 0.015)),
         ((108, 563, 599), MANY_COPIES, (0.03, 0.03, 0.015)),
         ((9, 60, 60), ([1, 2, 3], [1, 2, 3], [1]), (0.1, 0.02, 0.02)),
-        ((100, 500, 500), ([1, 2, 3], [1, 2, 3], [1]), (0.005, 0.005, 0.005)),
         ((40, 40, 40), ([1, 2], [1, 2], [1]), (0.3, 0.2, 0.1)),
     ],
 )

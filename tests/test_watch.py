@@ -269,4 +269,4 @@ def test_memory_does_not_grow_with_the_length_of_the_video(models: Path, tmp_pat
         return os.wait4(process.pid, 0)[2].ru_maxrss
 
     megabyte = 1024 if sys.platform == "linux" else 2**20
-    assert abs(peak(120) - peak(12)) < 15 * megabyte
+    assert abs(peak(48) - peak(6)) < 15 * megabyte
