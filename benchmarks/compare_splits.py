@@ -33,10 +33,10 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from facemask.archives import Archive, Archives
+from facemask.archives import Archive
 from facemask.batches import plain_batches
 from facemask.draws import epoch_order
-from facemask.evaluation import headline, per_class, predict_parts
+from facemask.evaluation import headline, per_class
 from facemask.labels import CLASSES
 from facemask.params import Params, RenderParams, TrainParams, load_params
 from facemask.parts import DROPPED, read_split
@@ -113,24 +113,20 @@ def run_linear(split: pd.DataFrame, features: NDArray[np.float32], settings: Tra
     return split[tested].assign(prediction=model.predict(features[tested]))
 
 
-def run_full(split: pd.DataFrame, archive: Archive, settings: TrainParams, drawing: RenderParams) -> pd.DataFrame:
+def run_full(split: pd.DataFrame, settings: TrainParams, drawing: RenderParams) -> pd.DataFrame:
     """Draw masks and train as the stages do; predict `test`.
 
     Returns:
         The rows of `test`, with the column `prediction`.
     """
     from facemask.engine import keras
-    from facemask.rendering.run import render
-    from facemask.training import Folders, train
+    from facemask.training import Folders
+    from facemask.unseen import predict_unseen
 
     keras.backend.clear_session()  # or each fold's model stays in memory
     with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory() as empty:
         folders = Folders(states=Path(empty) / "states", views=Path(empty) / "views")
-        drawn = render(IMAGES, split, Path(empty) / "rendered.zip", drawing)
-        rows = pd.concat([split, drawn.table], ignore_index=True)
-        with Archive(Path(empty) / "rendered.zip") as pictures:
-            model, _, _ = train(Archives(archive, pictures), rows, BACKBONE, settings, folders)
-        return predict_parts(model, archive, split, ["test"], SMALL_BATCH)
+        return predict_unseen(IMAGES, split, BACKBONE, drawing, settings, folders)
 
 
 def figures(rows: pd.DataFrame) -> dict[str, float]:
@@ -211,7 +207,7 @@ def main(arguments: list[str] | None = None) -> None:
                 print(f"{run['model']}, {run['split']}, fold {run['fold'] + 1} of {given.folds}", file=sys.stderr)
                 split = parts(table, run["split"], given.folds, run["fold"], params.split.val, params.split.seed)
                 if run["model"] == "full":
-                    rows = run_full(split, archive, settings, params.render)
+                    rows = run_full(split, settings, params.render)
                 else:
                     if features is None:
                         features = compute_features(archive, list(table["id"]), settings.image_size)

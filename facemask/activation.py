@@ -21,7 +21,9 @@ from facemask.archives import Archive
 from facemask.batches import read_image
 from facemask.errors import FacemaskError
 from facemask.images import decode, resize
+from facemask.intervals import percentiles
 from facemask.labels import CLASSES
+from facemask.predictions import chosen_probability, is_right
 from facemask.sessions import each_image, image_size, open_session
 from facemask.sheets import TILE, TITLES, Block
 
@@ -29,8 +31,6 @@ Floats = NDArray[np.float32]
 
 SHUFFLES = 100
 COLUMNS = 6  # tiles in a line of the sheet: two mistakes of three tiles each, or three right answers of two
-
-_TAIL = 2.5  # per cent on either side of a 95 % interval
 
 
 @dataclass(frozen=True)
@@ -144,17 +144,17 @@ def summarise(predictions: pd.DataFrame, explained: Explained) -> dict[str, Any]
         mean share of the shuffled models, with the range of 95 % of them.
     """
     table = pd.DataFrame({"prediction": predictions["prediction"].to_numpy(), "share": explained.lower})
-    is_right = (predictions["prediction"] == predictions["label"]).to_numpy()
+    right = is_right(predictions)
     of_models = np.nanmean(explained.shuffled, axis=0)
-    low, high = np.percentile(of_models, (_TAIL, 100 - _TAIL))
+    low, high = percentiles(of_models)
     return {
         "images": len(table),
         "lower_half": {
             "all": float(table["share"].mean()),
-            "right": _by_class(table[is_right]),
-            "wrong": _by_class(table[~is_right]),
+            "right": _by_class(table[right]),
+            "wrong": _by_class(table[~right]),
         },
-        "shuffled": {"mean": float(of_models.mean()), "low": float(low), "high": float(high)},
+        "shuffled": {"mean": float(of_models.mean()), "low": low, "high": high},
     }
 
 
@@ -170,18 +170,17 @@ def choose_shown(predictions: pd.DataFrame, wrong: int, right: int, seed: int) -
     Returns:
         Rows by number: those of the wrong predictions under "wrong", those of the right ones under their class.
     """
-    is_right = predictions["prediction"] == predictions["label"]
-    mistakes = predictions[~is_right]
-    confidence = [row[f"p_{row['prediction']}"] for row in mistakes.to_dict("records")]
+    named_right = is_right(predictions)
     mistakes = (
-        mistakes.assign(confidence=confidence)
+        predictions[~named_right]
+        .assign(confidence=chosen_probability(predictions[~named_right]))
         .sort_values(["confidence", "id"], ascending=[False, True])
         .drop_duplicates("group")
     )
     chosen = {"wrong": list(mistakes.index[:wrong])}
     rng = np.random.default_rng(seed)
     for label in CLASSES:
-        rows = predictions[is_right & (predictions["label"] == label)].sort_values("id").drop_duplicates("group")
+        rows = predictions[named_right & (predictions["label"] == label)].sort_values("id").drop_duplicates("group")
         chosen[label] = list(rows.index[rng.permutation(len(rows))[:right]])
     return chosen
 

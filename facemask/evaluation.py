@@ -24,7 +24,14 @@ from facemask.intervals import ENOUGH, intervals
 from facemask.labels import CLASSES
 from facemask.manifest import ATTRIBUTE_PREFIX
 from facemask.parts import part_of
-from facemask.predictions import COLUMNS, PROBABILITIES, probabilities_of, truth_of
+from facemask.predictions import (
+    COLUMNS,
+    PROBABILITIES,
+    chosen_probability,
+    is_right,
+    probabilities_of,
+    truth_of,
+)
 from facemask.progress import track
 from facemask.selective import risk_coverage_points, selective_figures
 
@@ -159,17 +166,6 @@ def confusion(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
     """Count images by true class, then by predicted class."""
     counts = confusion_matrix(rows["label"], rows["prediction"], labels=CLASSES)
     return {actual: dict(zip(CLASSES, map(int, row), strict=True)) for actual, row in zip(CLASSES, counts, strict=True)}
-
-
-def is_right(rows: pd.DataFrame) -> NDArray[np.bool_]:
-    """Tell, (n,), which predictions are right."""
-    return (rows["prediction"] == rows["label"]).to_numpy(dtype=bool)
-
-
-def chosen_probability(rows: pd.DataFrame) -> NDArray[np.float64]:
-    """Return the probability of the predicted class of each prediction, (n,)."""
-    places = pd.Index(CLASSES).get_indexer(rows["prediction"])
-    return np.asarray(probabilities_of(rows)[np.arange(len(rows)), places])
 
 
 def _calibration(rows: pd.DataFrame) -> dict[str, float]:

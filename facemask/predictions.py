@@ -42,3 +42,14 @@ def probabilities_of(rows: pd.DataFrame) -> NDArray[np.float64]:
 def truth_of(rows: pd.DataFrame) -> NDArray[np.intp]:
     """Return the index of the true class of each prediction, (n,)."""
     return np.asarray(pd.Index(CLASSES).get_indexer(rows["label"]))
+
+
+def is_right(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell, (n,), which predictions are right."""
+    return (rows["prediction"] == rows["label"]).to_numpy(dtype=bool)
+
+
+def chosen_probability(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the probability of the predicted class of each prediction, (n,)."""
+    places = pd.Index(CLASSES).get_indexer(rows["prediction"])
+    return np.asarray(probabilities_of(rows)[np.arange(len(rows)), places])

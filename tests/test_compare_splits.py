@@ -11,7 +11,7 @@ import yaml
 from PIL import Image
 
 from benchmarks.compare_splits import MANNERS, figures, folds, main, parts, run_full, table_of
-from facemask.archives import Archive, write_archive
+from facemask.archives import write_archive
 from facemask.labels import CLASSES
 from facemask.params import BackboneParams, RenderParams, load_params
 from facemask.parts import COLUMNS, write_split
@@ -111,9 +111,9 @@ def test_a_fold_in_the_file_is_not_run_again_unless_a_setting_changes(
 
 
 @pytest.mark.slow
-def test_the_full_training_is_tested_on_the_fold_that_it_did_not_see(project: Path) -> None:
+@pytest.mark.usefixtures("project")
+def test_the_full_training_is_tested_on_the_fold_that_it_did_not_see() -> None:
     split = parts(images(photographs=8, copies=2), "by group", 2, fold=1, val=0.15, seed=1)
-    with Archive(project / "data/images.zip") as archive:
-        rows = run_full(split, archive, load_params().train, RenderParams(faces=0))
+    rows = run_full(split, load_params().train, RenderParams(faces=0))
     assert list(rows["id"]) == list(split.loc[split["part"] == "test", "id"])
     assert set(figures(rows)) == {"accuracy", "balanced accuracy", *(f"recall of `{name}`" for name in CLASSES)}

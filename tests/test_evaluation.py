@@ -7,16 +7,15 @@ import pytest
 
 from facemask.decision import Decision
 from facemask.evaluation import (
-    chosen_probability,
     evaluate,
     evaluate_slices,
-    is_right,
     precision_recall_points,
     reliability,
     risk_coverage,
     roc_points,
 )
 from facemask.labels import CLASSES
+from facemask.predictions import chosen_probability, is_right
 from facemask.selective import cost_table
 
 INCORRECT, WITH, WITHOUT = CLASSES

@@ -217,9 +217,7 @@ def _limits(findings: Findings) -> tuple[str, ...]:
         f"camera, another light, other people, expect more mistakes{_unseen(findings)}.",
         "Models of this kind are known to stumble over beards, hands and scarves before the mouth, black or printed "
         "masks, faces from the side, and dark or blurred pictures. " + _what_is_known(findings),
-        *([troubles] if (troubles := _troubles(findings)) else []),
-        _calibration(findings),
-        *([worst] if (worst := worst_slice(findings)) else []),
+        *filter(None, (_troubles(findings), _calibration(findings), worst_slice(findings))),
     )
 
 

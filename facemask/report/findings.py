@@ -14,7 +14,7 @@ from facemask.labels import CLASSES
 from facemask.leaks import read_leaks
 from facemask.manifest import read_manifest
 from facemask.parts import read_split
-from facemask.predictions import read_predictions
+from facemask.predictions import chosen_probability, is_right, read_predictions
 from facemask.tables import read_table
 
 Json = dict[str, Any]
@@ -159,10 +159,10 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
 
 
 def _mistakes(predictions: pd.DataFrame) -> list[Mistake]:
-    wrong = predictions[(predictions["part"] == "test") & (predictions["prediction"] != predictions["label"])]
+    wrong = predictions[(predictions["part"] == "test") & ~is_right(predictions)]
     found = [
-        Mistake(str(row["id"]), str(row["label"]), str(row["prediction"]), float(row[f"p_{row['prediction']}"]))
-        for row in wrong.to_dict("records")
+        Mistake(str(row["id"]), str(row["label"]), str(row["prediction"]), float(confidence))
+        for row, confidence in zip(wrong.to_dict("records"), chosen_probability(wrong), strict=True)
     ]
     return sorted(found, key=lambda mistake: (-mistake.confidence, mistake.id))
 
