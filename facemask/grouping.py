@@ -2,7 +2,7 @@
 
 import os
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -12,7 +12,7 @@ from scipy.cluster.hierarchy import DisjointSet
 from threadpoolctl import threadpool_limits
 
 from facemask.alignment import align
-from facemask.archives import Archive
+from facemask.archives import Archive, Archives
 from facemask.candidates import find_candidates
 from facemask.images import decode
 from facemask.keypoints import Keypoints, find_keypoints, mirrored
@@ -36,16 +36,19 @@ _DOUBTFUL = 0.45
 _FEW = 2  # images
 
 
-def find_links(archive: Archive, table: pd.DataFrame, settings: GroupParams) -> pd.DataFrame:
+def find_links(
+    archive: Archive | Archives, table: pd.DataFrame, settings: GroupParams, among: Collection[str] | None = None
+) -> pd.DataFrame:
     """Find pairs of images that show the same photograph.
 
     Files of equal bytes are looked at once, and are no pair here. Pairs whose images already hang together by certain
     links are not looked at, so the links tell what the groups are, and are not all there are.
 
     Args:
-        archive: `data/images.zip`.
+        archive: holds the images.
         table: one row per image, with the columns `id` and `sha256`.
         settings: the number of candidates, and the seed.
+        among: ids; only pairs with one of them at least are looked at. None looks at all pairs.
 
     Returns:
         The columns of `LINK_COLUMNS`: two ids; whether one is the mirror image; the number of keypoints that match; how
@@ -58,6 +61,9 @@ def find_links(archive: Archive, table: pd.DataFrame, settings: GroupParams) -> 
     # Small matrices by the thousand: BLAS would spend its time on waking threads.
     with threadpool_limits(limits=1, user_api="blas"):
         candidates = find_candidates([points.descriptors for points in keypoints], per_image, settings.seed)
+        if among is not None:
+            places = {place for place, name in enumerate(ids) if name in among}
+            candidates = candidates[candidates["first"].isin(places) | candidates["second"].isin(places)]
         links = _verify(keypoints, candidates)
     return pd.DataFrame(
         [(ids[first], ids[second], *rest) for first, second, *rest in links], columns=list(LINK_COLUMNS)
@@ -69,7 +75,7 @@ def write_links(path: Path, links: pd.DataFrame) -> None:
     write_table(path, links.astype({"mirrored": "int64"}), LINK_COLUMNS)
 
 
-def _read(archive: Archive, ids: Sequence[str]) -> list[Keypoints]:
+def _read(archive: Archive | Archives, ids: Sequence[str]) -> list[Keypoints]:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         found = pool.map(lambda name: find_keypoints(decode(archive.read(name))), ids)
         return list(track(found, total=len(ids), desc="looking for local features"))

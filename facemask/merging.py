@@ -113,7 +113,9 @@ def _is_made_by_download(raw: Path, name: str) -> bool:
         return False
 
 
-def merge(names: Sequence[str], raw: Path, images: Path, settings: MergeParams) -> Merged:
+def merge(
+    names: Sequence[str], raw: Path, images: Path, settings: MergeParams, needed: Sequence[str] = CLASSES
+) -> Merged:
     """Write the usable images of all sources into one archive.
 
     The files keep their bytes. A file is named `<source>/<class>/<path in its archive>`, so no two can collide;
@@ -125,13 +127,14 @@ def merge(names: Sequence[str], raw: Path, images: Path, settings: MergeParams) 
         raw: the folder of downloaded archives.
         images: the archive to write.
         settings: limits on what counts as an image.
+        needed: classes without which there is nothing to work with.
 
     Returns:
         The catalogue, sorted by id, with measures and attributes; what was left out, sorted.
 
     Raises:
-        FacemaskError: an archive or a card is missing or broken, nothing lies in a folder of a map, or a class has
-            no usable image in any source. `images` is as it was before.
+        FacemaskError: an archive or a card is missing or broken, nothing lies in a folder of a map, or a needed
+            class, or all of them, have no usable image in any source. `images` is as it was before.
     """
     with ExitStack() as stack:
         sources = [_open_source(raw, name, stack) for name in names]
@@ -152,7 +155,7 @@ def merge(names: Sequence[str], raw: Path, images: Path, settings: MergeParams) 
                 rows.append(_row(finding))
                 yield candidate.id, finding.data
             # Before the archive replaces the one of an earlier run.
-            _check_classes(rows, left_out, names)
+            _check_classes(rows, left_out, names, needed)
 
         write_archive(images, usable())
     return Merged(_catalogue(rows, attributes), sorted(left_out))
@@ -320,15 +323,16 @@ def _row(finding: _Finding) -> dict[str, Any]:
 
 
 def _check_classes(
-    rows: Sequence[dict[str, Any]], left_out: Sequence[tuple[str, str, str]], names: Sequence[str]
+    rows: Sequence[dict[str, Any]], left_out: Sequence[LeftOut], names: Sequence[str], needed: Sequence[str]
 ) -> None:
     found = {row["label"] for row in rows}
-    if missing := [label for label in CLASSES if label not in found]:
+    missing = [label for label in needed if label not in found]
+    if missing or not rows:
         reasons = Counter(reason for _, _, reason in left_out)
         listing = ", ".join(f"{reason} ({count})" for reason, count in sorted(reasons.items())) or "nothing"
         raise FacemaskError(
-            f"no usable image of {', '.join(missing)} in {', '.join(names)}; left out: {listing}. Add images, or "
-            "another source to `data.sources` in params.yaml"
+            f"no usable image of {', '.join(missing or CLASSES)} in {', '.join(names)}; left out: {listing}. Add "
+            "images, or another source to `data.sources` in params.yaml"
         )
 
 

@@ -1,6 +1,7 @@
 """Every setting of `params.yaml`, checked: an unknown key or a value out of range is refused before work starts."""
 
 import re
+from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Literal
 
@@ -12,6 +13,7 @@ from facemask.labels import CLASSES
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Points = Annotated[float, Field(ge=0, le=100)]
 _NAME_FORM = "a source's name consists of small letters, digits, - and _, at most 64, such as my-photos"
 _FORMS = {
     "handle": "a handle is what follows kaggle.com/datasets/ in the address of the set, owner/name",
@@ -267,6 +269,23 @@ class UnseenParams(Settings):
     enabled: bool = False
 
 
+class GateParams(Settings):
+    """By how many points a figure may fall, chance set aside, before `facemask gate` fails; None: freely."""
+
+    accuracy: Points | None = 0.0
+    balanced_accuracy: Points | None = 0.0
+    recall: dict[str, Points | None] = Field(
+        default_factory=lambda: dict[str, float | None](dict.fromkeys(CLASSES, 0.0))
+    )
+
+    @field_validator("recall")
+    @classmethod
+    def _recalls_are_those_of_classes(cls, recall: Mapping[str, float | None]) -> Mapping[str, float | None]:
+        if set(recall) != set(CLASSES):
+            raise ValueError(f"recall has an entry for each of {', '.join(CLASSES)} and for nothing else")
+        return recall
+
+
 class ReportParams(Settings):
     """How much the report shows."""
 
@@ -296,6 +315,7 @@ class Params(Settings):
     explain: ExplainParams
     unseen: UnseenParams
     report: ReportParams
+    gate: GateParams = GateParams()
 
     @model_validator(mode="after")
     def _named_sources_exist(self) -> "Params":

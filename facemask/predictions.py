@@ -5,6 +5,15 @@
 | `id`, `part`, `source`, `group`, `label` | as in `data/split.csv`; `group` is equal for copies of one photograph |
 | `prediction` | the class that is chosen (see `facemask.decision`), also where the answer would be `uncertain` |
 | `p_<class>` | the calibrated probability of each class |
+
+What a comparison of two models needs of it stands in git as well, so that nobody needs the data or a remote to review a
+change: `metrics/answers.csv`, a row for each image of test.
+
+| column | meaning |
+| --- | --- |
+| `id`, `group`, `label`, `prediction` | as above |
+| `confidence` | the probability of `prediction` |
+| `sha256` | of the image file, in hex |
 """
 
 from pathlib import Path
@@ -18,6 +27,7 @@ from facemask.tables import read_table, write_table
 
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
 COLUMNS = ("id", "part", "source", "group", "label", "prediction", *PROBABILITIES)
+ANSWERS = ("id", "group", "label", "prediction", "confidence", "sha256")
 
 
 def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
@@ -32,6 +42,18 @@ def read_predictions(path: Path) -> pd.DataFrame:
         FacemaskError: the file is missing or is not what the stage writes.
     """
     return read_table(path, dict.fromkeys(COLUMNS, "str") | dict.fromkeys(PROBABILITIES, "float64"), "evaluate")
+
+
+def write_answers(path: Path, predictions: pd.DataFrame, manifest: pd.DataFrame) -> None:
+    """Write `metrics/answers.csv`.
+
+    Args:
+        path: of the file.
+        predictions: those of test, as `read_predictions` gives them.
+        manifest: with the columns `id` and `sha256` of at least these images.
+    """
+    answers = predictions.assign(confidence=np.round(chosen_probability(predictions), 4))
+    write_table(path, answers.merge(manifest[["id", "sha256"]], on="id", validate="one_to_one"), ANSWERS)
 
 
 def probabilities_of(rows: pd.DataFrame) -> NDArray[np.float64]:

@@ -18,7 +18,7 @@ from facemask.model import load_model
 from facemask.outs import write_json
 from facemask.params import load_params
 from facemask.parts import part_of, read_split
-from facemask.predictions import write_predictions
+from facemask.predictions import write_answers, write_predictions
 from facemask.selective import choose_decision, decided
 from facemask.stage import run
 from facemask.tables import write_table
@@ -36,9 +36,9 @@ def main() -> None:
     write_decision(Path("models/decision.json"), decision)
     write_predictions(Path("data/predictions.csv"), predictions)
     write_json(Path("metrics/evaluation.json"), evaluate(predictions, raw, decision))
-    slices = evaluate_slices(predictions, read_manifest(Path("data/manifest.csv")))
-    write_json(Path("metrics/slices.json"), slices)
-    test = part_of(predictions, "test")
+    manifest, test = read_manifest(Path("data/manifest.csv")), part_of(predictions, "test")
+    write_json(Path("metrics/slices.json"), evaluate_slices(predictions, manifest))
+    write_answers(Path("metrics/answers.csv"), test, manifest)
     curves = {
         "confusion": test.rename(columns={"label": "actual", "prediction": "predicted"})[["actual", "predicted"]],
         "precision_recall": precision_recall_points(test),

@@ -1,8 +1,9 @@
 """A stand-in for Kaggle on loopback, for the real client.
 
 It answers what `python -m kaggle datasets download owner/slug/N` asks: the set's metadata, then the download, which is
-a redirect to a store that serves parts of files. The client only knows its own hosts and http://localhost, port 80; so
-that any port will do, the server is given to it as the HTTP proxy of localhost.
+a redirect to a store that serves parts of files; and what the client asks to learn a set's newest version. The client
+only knows its own hosts and http://localhost, port 80; so that any port will do, the server is given to it as the HTTP
+proxy of localhost.
 
     python tests/kaggle_server.py OWNER/SLUG/VERSION=ZIP ... -- dvc repro
 
@@ -23,6 +24,7 @@ from typing import Self
 from urllib.parse import urlsplit
 
 METADATA = "/api/v1/datasets.DatasetApiService/GetDatasetMetadata"
+NEWEST = "/api/v1/datasets.DatasetApiService/GetDataset"
 DOWNLOAD = "/api/v1/datasets.DatasetApiService/DownloadDataset"
 INTROSPECT = "/api/v1/security.OAuthService/IntrospectToken"
 STORE = "/store/"
@@ -107,6 +109,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._error(401, "")
         elif path == METADATA:
             self._metadata(f"{body['ownerSlug']}/{body['datasetSlug']}")
+        elif path == NEWEST:
+            self._newest(f"{body['ownerSlug']}/{body['datasetSlug']}")
         elif path == DOWNLOAD:
             self._redirect(f"{body['ownerSlug']}/{body['datasetSlug']}", body.get("datasetVersionNumber"))
         else:
@@ -156,6 +160,14 @@ class _Handler(BaseHTTPRequestHandler):
     def _metadata(self, handle: str) -> None:
         if any(handle == known for known, _ in self.kaggle.sets):
             self._json({"info": {"datasetSlug": handle.split("/")[1], "licenses": [{"name": "CC0-1.0"}]}})
+        else:
+            self._error(404, "")
+
+    def _newest(self, handle: str) -> None:
+        versions = [version for known, version in self.kaggle.sets if known == handle]
+        if versions:
+            owner, slug = handle.split("/")
+            self._json({"ref": handle, "ownerRef": owner, "slug": slug, "currentVersionNumber": max(versions)})
         else:
             self._error(404, "")
 

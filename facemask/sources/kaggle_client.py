@@ -1,7 +1,9 @@
-"""One run of the `kaggle` package's command line, and what its failures mean.
+"""One run of the `kaggle` package, and what its failures mean.
 
-Its command line and not its Python interface, because only the former fetches public sets without an account. It
-takes up a download where it broke off, but does not check what it brings.
+Downloads go through its command line and not through its Python interface, because only the former fetches public sets
+without an account. It takes up a download where it broke off, but does not check what it brings. Its command for the
+newest version, however, asks for an account, and the Python interface behind it does not; so that is called, in a
+process of its own, which can be stopped and whose words are read like those of the command line.
 """
 
 import json
@@ -17,6 +19,7 @@ from pathlib import Path
 
 from facemask.errors import FacemaskError
 from facemask.progress import track
+from facemask.redaction import without_secrets
 
 _MEGABYTE = 2**20
 _SECONDS_BETWEEN_LOOKS = 0.1
@@ -26,7 +29,13 @@ _LOGIN_HELP = re.compile(r"Authentication required to call the Kaggle API\..*?~/
 _NO_ERROR = re.compile(
     r"\s*$|.*\d%\||License\(s\): |Dataset URL: |Downloading |Warning: Looks like you're using an outdated"
 )
-_SECRETS = re.compile(r"(?<=\?)\S+|\b(?:Bearer|Basic) .*|\bKGAT_\w+|\b[0-9a-fA-F]{32,}\b")
+# The client looks for credentials when it is imported, and goes on without.
+_ASK_FOR_NEWEST = """
+import sys, kaggle
+print(kaggle.api.dataset_status(sys.argv[1], format="json(current_version_number)"))
+"""
+
+_EXCEPTION = re.compile(r"^(?:\w+\.)+\w+: ")  # what a traceback puts before the message
 
 _NO_ROOM = re.compile(r"\[Errno (?:28|122|27)\]|No space left on device")
 _WRONG_SIZE = "does not match expected size"
@@ -89,7 +98,38 @@ def download(handle: str, version: int, folder: Path, stall: float) -> Path:
         return path
     if _WRONG_SIZE in output or _NO_ROOM.search(output):
         discard(path)
-    raise _fault(output, handle, version)
+    raise _fault(output, handle, f"fetch {handle} version {version}", version)
+
+
+def ask_for_newest(handle: str, limit: float) -> int:
+    """Return the number of a set's newest version, as Kaggle says it.
+
+    Args:
+        handle: `owner/slug` of the set.
+        limit: seconds after which the client is stopped.
+
+    Raises:
+        PassingError: no network, no answer in time, a server that is busy, an unknown fault.
+        FacemaskError: no credentials, no consent, no such set.
+    """
+    try:
+        done = subprocess.run(
+            [sys.executable, "-P", "-c", _ASK_FOR_NEWEST, handle],
+            env=_environment(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            encoding="utf-8",
+            errors="replace",
+            timeout=limit,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise PassingError(f"nothing came from Kaggle for {limit:.0f} s: check the network and run again") from error
+    answer = re.search(r'^\{"current_version_number": (\d+)\}$', done.stdout, re.MULTILINE)
+    if done.returncode == 0 and answer and int(answer[1]):
+        return int(answer[1])
+    raise _fault(done.stdout, handle, f"ask for the newest version of {handle}")
 
 
 def discard(path: Path) -> None:
@@ -148,8 +188,8 @@ def _announced_size(path: Path) -> int:
         return 0
 
 
-def _fault(output: str, handle: str, version: int) -> FacemaskError:
-    """Turn what the client printed before it failed into a sentence for the user."""
+def _fault(output: str, handle: str, aim: str, version: int | None = None) -> FacemaskError:
+    """Turn what the client printed before it failed to do `aim` into a sentence for the user."""
     page = f"https://www.kaggle.com/datasets/{handle}"
     lines = _LOGIN_HELP.sub("", output).splitlines()
     errors = [line for line in lines if not _NO_ERROR.match(line)]
@@ -190,25 +230,17 @@ def _fault(output: str, handle: str, version: int) -> FacemaskError:
         return PassingError(f"the download of {handle} broke off: check the network and run again")
     if _NETWORK.search(text):
         return PassingError(
-            f"Kaggle can't be reached to fetch {handle}: check the network (behind a proxy, set HTTPS_PROXY) and run "
-            "again"
+            f"Kaggle can't be reached to {aim}: check the network (behind a proxy, set HTTPS_PROXY) and run again"
         )
     if _BUSY.search(text):
         return PassingError(f"Kaggle is busy or out of order ({_shown(errors)}): run again later")
     return PassingError(
-        f"the kaggle client could not fetch {handle} version {version} and said: {_shown(errors)}; if that does not "
-        "help, run again later"
+        f"the kaggle client could not {aim} and said: {_shown(errors)}; if that does not help, run again later"
     )
 
 
 def _shown(errors: list[str]) -> str:
     """Pick the last lines that are fit for people: no code out of a traceback, no secrets."""
-    lines = [_without_secrets(line) for line in errors if not line.startswith((" ", "Traceback "))]
+    kept = [_EXCEPTION.sub("", line) for line in errors if not line.startswith((" ", "Traceback "))]
+    lines = [without_secrets(line) for line in kept]
     return " / ".join(lines[-2:]) or "nothing"
-
-
-def _without_secrets(line: str) -> str:
-    for name in ("KAGGLE_API_TOKEN", "KAGGLE_KEY"):
-        if secret := os.environ.get(name):
-            line = line.replace(secret, "***")
-    return _SECRETS.sub("***", line)

@@ -160,7 +160,7 @@ def test_a_version_that_does_not_exist_is_called_so() -> None:
 def test_no_network_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert fault().startswith(f"Kaggle can't be reached to fetch {HANDLE}: check the network")
+    assert fault().startswith(f"Kaggle can't be reached to fetch {HANDLE} version 3: check the network")
 
 
 @pytest.mark.parametrize("status", [429, 503])
