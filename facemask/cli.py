@@ -42,6 +42,14 @@ class Document(StrEnum):
     MARKDOWN = "markdown"
 
 
+class Findings(StrEnum):
+    """How findings about new data are printed."""
+
+    TEXT = "text"
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
 class Faces(StrEnum):
     """What the pictures given to `predict` show."""
 
@@ -53,6 +61,9 @@ class Faces(StrEnum):
 def predict(
     inputs: Annotated[list[str], typer.Argument(help="Pictures, folders, 'patterns*.jpg' in quotes; - is stdin.")],
     model: Annotated[Path, typer.Option(help="Folder with an exported model.")] = Path("export"),
+    rev: Annotated[
+        str | None, typer.Option(help="Use the exported model of this branch, tag or commit instead, from DVC.")
+    ] = None,
     faces: Annotated[Faces, typer.Option(help="Find faces in photos, or take pictures of one face each.")] = Faces.FIND,
     layout: Annotated[Format, typer.Option("--format", help="How to print the answers.")] = Format.TABLE,
     output: Annotated[
@@ -87,6 +98,13 @@ def predict(
     files = find_inputs(inputs)
     refuse_overwriting(files, [*(output or []), *(pictures / file.mirrored for file in files if pictures)])
     options = Options(faces.value, margin, min_face, min_score, small_faces, pictures)
+    if rev is not None:
+        if model != Path("export"):
+            raise typer.BadParameter("name either a revision or a folder (--model)", param_hint="--rev")
+        from facemask.earlier import fetch_model
+        from facemask.revisions import Revision
+
+        model = fetch_model(Revision(Path(), rev))
     predictions = predict_files(model, files, options)
     # On a terminal the answers themselves show how far it is.
     shown = predictions if sys.stdout.isatty() else track(predictions, len(files), "predict", "files")
@@ -202,6 +220,148 @@ def compare(
     print({Document.TEXT: compare_page.text, Document.MARKDOWN: compare_page.markdown}[output](compared), end="")
     if html:
         write_text(html, compare_page.html(compared, Path()))
+
+
+@app.command()
+def gate(
+    rev: Annotated[str, typer.Argument(help="The earlier model: a branch, tag or commit of git, or a DVC experiment.")],
+    other: Annotated[
+        str | None, typer.Option("--with", help="The later model, likewise.", show_default="the work tree")
+    ] = None,
+    if_comparable: Annotated[
+        bool,
+        typer.Option("--if-comparable", help="Pass if the earlier model has no answers, or none to the same images."),
+    ] = False,
+) -> None:
+    """Fail if a figure fell by more than `gate` in params.yaml allows, and by more than chance explains.
+
+    What is allowed is read from the earlier revision, so that a change can't open its own gate. Ends with 0 if the
+    gate is open, and with 1 if it is closed or if the models can't be compared.
+    """
+    from facemask.comparison import IncomparableError, compare, pair, read_test
+    from facemask.gate import judge, read_limits
+    from facemask.revisions import MissingFileError, Revision
+
+    before, after = Revision(Path(), rev), Revision(Path(), other)
+    later = read_test(after)
+    try:
+        pairs = pair(read_test(before), later)
+    except (IncomparableError, MissingFileError) as error:
+        if not if_comparable:
+            raise
+        print(f"The gate was not asked: {error}.")
+        return
+    judgement = judge(compare(pairs.images), read_limits(before, after))
+    print(judgement.sentence)
+    if not judgement.passed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def review(
+    rev: Annotated[str, typer.Argument(help="What the change is to be merged into: a branch, tag or commit of git.")],
+    other: Annotated[
+        str | None, typer.Option("--with", help="The change, likewise.", show_default="the work tree")
+    ] = None,
+    output: Annotated[Document, typer.Option("--format", help="How to print what was found.")] = Document.TEXT,
+    html: Annotated[Path | None, typer.Option(help="Also write a page with pictures to this file.")] = None,
+) -> None:
+    """Say what a change did: verdict, gate, settings, data, figures, curves.
+
+    What can't be had, such as files of DVC in a fork without a remote, is said, and the rest is shown. Ends with 0
+    whatever was found, and with 1 if git does not know a revision.
+    """
+    from facemask import review as reviewed
+    from facemask.outs import write_text
+    from facemask.revisions import Revision
+
+    found = reviewed.review_revisions(Revision(Path(), rev), Revision(Path(), other))
+    print({Document.TEXT: reviewed.text, Document.MARKDOWN: reviewed.markdown}[output](found), end="")
+    if html:
+        write_text(html, reviewed.html(found, Path()))
+
+
+@app.command()
+def check_lock() -> None:
+    """Say whether dvc.lock is what `dvc repro` would write; needs no data, cache or remote.
+
+    Ends with 0 if it is, and with 1 if a stage would run again; the message says which, why, and what to do.
+    """
+    from facemask.lock import CURRENT, explain, stale_stages
+
+    if stale := stale_stages(Path()):
+        raise FacemaskError(explain(stale))
+    print(CURRENT)
+
+
+@app.command()
+def new_data(
+    what: Annotated[list[str], typer.Argument(help="Entries of `sources` in params.yaml, or one folder or zip.")],
+    version: Annotated[
+        int | None, typer.Option(help="Of a Kaggle set, instead of that in params.yaml.", show_default=False)
+    ] = None,
+    folders_of: Annotated[
+        str | None,
+        typer.Option(
+            help="Entry of `sources` whose folder map holds for the folder or zip.",
+            show_default="folders named as the classes",
+        ),
+    ] = None,
+    layout: Annotated[Findings, typer.Option("--format", help="How to print what was found.")] = Findings.TEXT,
+) -> None:
+    """Say what new images would bring, before anyone trains.
+
+    Finds copies of what is there, contradicting labels, junk, and drift
+    against the training data. Nothing in the project is written.
+
+    Ends with 0 whatever was found, and with 1 when it could not be checked.
+    """
+    from facemask import new_data_page
+    from facemask.new_data import check_new_data
+
+    found = check_new_data(what, version, folders_of)
+    if layout is Findings.JSON:
+        print(json.dumps(new_data_page.figures(found), indent=2, ensure_ascii=False))
+    else:
+        print({Findings.TEXT: new_data_page.text, Findings.MARKDOWN: new_data_page.markdown}[layout](found), end="")
+
+
+@app.command()
+def retrain(
+    outcome: Annotated[Path | None, typer.Option(help="Write what came of it to this file, for `publish`.")] = None,
+    summary: Annotated[Path | None, typer.Option(help="Append the same to this file, as Markdown.")] = None,
+) -> None:
+    """Ask Kaggle for newer data, run the pipeline, and commit what changed on a branch of its own.
+
+    If settings, lock and figures are as they were, there is nothing new. The
+    checked out branch stays as it is. With a DVC remote, files are pulled from
+    it and pushed to it.
+
+    Ends with 0 whether there was news or not, and with 1 if a step failed.
+    """
+    from facemask.retrain import retrain as train_again
+
+    result = train_again(Path(), outcome, summary)
+    print(f"\n{result.title}\n\n{result.body}")
+    if result.branch:
+        print(f"\nThe branch {result.branch} has it.")
+    if result.kind == "failed":
+        raise typer.Exit(1)
+
+
+@app.command()
+def publish(outcome: Annotated[Path, typer.Argument(help="What `retrain --outcome` wrote.")]) -> None:
+    """Tell GitHub what came of `retrain`: open a pull request, or an issue if it failed.
+
+    Needs GITHUB_REPOSITORY (owner/name) and RETRAIN_TOKEN in the environment.
+    What was told already is updated and not told twice.
+    """
+    from facemask.publish import Place
+    from facemask.publish import publish as tell
+    from facemask.retrain import read_outcome
+
+    result = read_outcome(outcome)
+    print(result.title if result.kind == "nothing" else tell(result, Path(), Place.from_environment()))
 
 
 def main() -> None:

@@ -12,7 +12,8 @@ from jinja2 import PackageLoader
 
 from facemask.archives import Archive
 from facemask.comparison import Change, Comparison, Difference, Pairs, Verdict, compare, pair, read_test
-from facemask.report.markup import html_environment, markdown_environment
+from facemask.dotted import differing
+from facemask.report.markup import html_environment, markdown_environment, text_table
 from facemask.report.pictures import LARGE, read_pictures
 from facemask.report.tables import Table, count, percent, ranged
 from facemask.revisions import MissingFileError, Revision
@@ -71,30 +72,30 @@ def changed_settings(before: Revision, after: Revision) -> list[tuple[str, str, 
         Key, value before, value after; None if a revision has no `params.yaml` that can be read.
     """
     try:
-        old, new = (_flat(yaml.safe_load(revision.read("params.yaml"))) for revision in (before, after))
+        old, new = (yaml.safe_load(revision.read("params.yaml")) for revision in (before, after))
     except (MissingFileError, yaml.YAMLError):
         return None
-    return [(key, old.get(key, ""), new.get(key, "")) for key in {**new, **old} if old.get(key) != new.get(key)]
+    return differing(old, new)
 
 
 def text(compared: Compared) -> str:
     """Write the comparison for a terminal."""
     content = _content(compared)
-    parts = [content["verdict"], *content["explanation"], content["compared"], _text_table(content["figures"])]
+    parts = [content["verdict"], *content["explanation"], content["compared"], text_table(content["figures"])]
     parts += [content["about_p"], content["counts"]]
     for title, changes in content["changes"].items():
         if changes:
-            parts.append(f"{title}:\n{_text_table(_changes_table(changes[:LISTED]))}{_more(len(changes) - LISTED)}")
+            parts.append(f"{title}:\n{text_table(changes_table(changes[:LISTED]))}{_more(len(changes) - LISTED)}")
     for title, table in (("Changed settings", content["settings"]), ("As each run reports it", content["reported"])):
         if table:
-            parts.append(f"{title}:\n{_text_table(table)}")
+            parts.append(f"{title}:\n{text_table(table)}")
     return "\n\n".join(part.rstrip("\n") for part in [*parts, *content["notes"]]) + "\n"
 
 
 def markdown(compared: Compared) -> str:
     """Write the comparison for a comment in a review."""
     template = markdown_environment(_TEMPLATES).get_template("compare_page.md.j2")
-    return template.render(**_content(compared), table_of=_changes_table, listed=LISTED)
+    return template.render(**_content(compared), table_of=changes_table, listed=LISTED)
 
 
 def html(compared: Compared, project: Path) -> str:
@@ -104,9 +105,7 @@ def html(compared: Compared, project: Path) -> str:
         compared: what was found.
         project: where `data/images.zip` is looked for; a picture is shown if the file in there is the one compared.
     """
-    comparison = compared.comparison
-    shown = [*comparison.losses[:PICTURES], *comparison.gains[:PICTURES]]
-    pictures = _pictures(project / IMAGES, shown)
+    pictures = read_changed(project / IMAGES, compared.comparison)
     template = html_environment(_TEMPLATES).get_template("compare_page.html.j2")
     return template.render(
         **_content(compared), pictures=pictures, shown=PICTURES, titles=TITLES, percent=percent, archive=IMAGES
@@ -121,17 +120,14 @@ def _content(compared: Compared) -> dict[str, Any]:
     return {
         "verdict": verdict(comparison),
         "explanation": explanation(comparison),
-        "compared": f"Before: {compared.before}. After: {compared.after}. {_which(compared.pairs, comparison)}",
-        "figures": _figures(comparison),
-        "about_p": (
-            "Intervals and p-values count photographs, not their copies. The accuracy decides; the p-values of the "
-            f"other figures are corrected for being {len(comparison.others)} (Holm), their intervals are not."
-        ),
-        "counts": _counts(comparison),
+        "compared": f"Before: {compared.before}. After: {compared.after}. {which_images(compared.pairs, comparison)}",
+        "figures": figures_table(comparison),
+        "about_p": about_p(comparison),
+        "counts": counted(comparison),
         "changes": {"Got worse": comparison.losses, "Got better": comparison.gains},
-        "settings": _settings(compared.settings),
+        "settings": settings_table(compared.settings),
         "reported": _reported_table(compared),
-        "notes": _notes(compared),
+        "notes": [*limits(compared), *about_settings(compared.settings)],
         "count": count,
     }
 
@@ -157,20 +153,21 @@ def explanation(comparison: Comparison) -> list[str]:
             f"{low} to {high} points would fit these answers too."
         )
     told = [other for other in comparison.others if other.verdict is not Verdict.NO_EVIDENCE]
-    return sentences + [f"{_title(other)}: {_by_how_much(other)}, {_p(other.p)}." for other in told]
+    return sentences + [f"{title(other)}: {_by_how_much(other)}, {_p(other.p)}." for other in told]
 
 
 def _by_how_much(difference: Difference) -> str:
     """Write "worse by 3.02 points (95%: 1.92 to 4.12)"."""
     bounds = sorted(abs(bound) for bound in (difference.low, difference.high))
-    between = " to ".join(map(_points, bounds))
-    return f"{difference.verdict} by {_points(abs(difference.change))} points (95%: {between})"
+    between = " to ".join(map(points, bounds))
+    return f"{difference.verdict} by {points(abs(difference.change))} points (95%: {between})"
 
 
-def _figures(comparison: Comparison) -> Table:
+def figures_table(comparison: Comparison) -> Table:
+    """Show the figures of both models on the same images, with the interval of the difference."""
     rows = [
         (
-            _title(one),
+            title(one),
             percent(one.before),
             percent(one.after),
             _signed(one.change),
@@ -183,7 +180,15 @@ def _figures(comparison: Comparison) -> Table:
     return Table((("Figure", "text"), *((title, "number") for title in titles)), rows)
 
 
-def _counts(comparison: Comparison) -> str:
+def about_p(comparison: Comparison) -> str:
+    """Say what the intervals and p-values of `figures_table` are."""
+    return (
+        "Intervals and p-values count photographs, not their copies. The accuracy decides; the p-values of the "
+        f"other figures are corrected for being {len(comparison.others)} (Holm), their intervals are not."
+    )
+
+
+def counted(comparison: Comparison) -> str:
     """Count the images and photographs behind the difference, with McNemar's test."""
     if not comparison.better + comparison.worse:
         return f"No image got better or worse; {count(comparison.otherwise)} are named wrong in another way."
@@ -198,19 +203,22 @@ def _counts(comparison: Comparison) -> str:
     )
 
 
-def _changes_table(changes: Iterable[Change]) -> Table:
+def changes_table(changes: Iterable[Change]) -> Table:
+    """List photographs that one model names right and the other wrong."""
     rows = [(one.id, TITLES[one.label], TITLES[one.before], TITLES[one.after], count(one.images)) for one in changes]
     return Table(
         (("Photograph", "name"), ("It is", "text"), ("Before", "text"), ("After", "text"), ("Images", "number")), rows
     )
 
 
-def _which(pairs: Pairs, comparison: Comparison) -> str:
+def which_images(pairs: Pairs, comparison: Comparison) -> str:
+    """Say what the models were compared on."""
     photographs = f" of {count(comparison.photographs, 'photograph')}" if pairs.photographs_known else ""
     return f"Compared on the {count(comparison.images, 'image')}{photographs} that are in test in both."
 
 
-def _settings(settings: Sequence[tuple[str, str, str]] | None) -> Table | None:
+def settings_table(settings: Sequence[tuple[str, str, str]] | None) -> Table | None:
+    """List the first settings that differ."""
     if not settings:
         return None
     rows = [(key, old or "(none)", new or "(none)") for key, old, new in settings[:SETTINGS]]
@@ -229,7 +237,7 @@ def _reported_table(compared: Compared) -> Table | None:
     return Table((("Run", "text"), *((title, "number") for title in titles)), rows) if rows else None
 
 
-def _notes(compared: Compared) -> list[str]:
+def limits(compared: Compared) -> list[str]:
     """Say what limits the comparison."""
     pairs = compared.pairs
     notes = []
@@ -254,13 +262,17 @@ def _notes(compared: Compared) -> list[str]:
         )
     if compared.comparison.photographs < FEW:
         notes.append("Among so few photographs only a large difference can be told from chance.")
-    if compared.settings is not None:
-        hidden = len(compared.settings) - SETTINGS
-        if not compared.settings:
-            notes.append("No setting in params.yaml differs.")
-        elif hidden > 0:
-            notes.append(f"{count(hidden, 'more setting')} in params.yaml differ: see `dvc params diff`.")
     return notes
+
+
+def about_settings(settings: Sequence[tuple[str, str, str]] | None) -> list[str]:
+    """Say what `settings_table` does not show."""
+    if settings is None:
+        return []
+    hidden = len(settings) - SETTINGS
+    if hidden > 0:
+        return [f"{count(hidden, 'more setting')} in params.yaml differ: see `dvc params diff`."]
+    return [] if settings else ["No setting in params.yaml differs."]
 
 
 def _reported(revision: Revision) -> Mapping[str, Any] | None:
@@ -272,15 +284,9 @@ def _reported(revision: Revision) -> Mapping[str, Any] | None:
     return test if complete else None
 
 
-def _flat(settings: Any, prefix: str = "") -> dict[str, str]:
-    """Name every setting by its dotted path; values are written as JSON."""
-    if not isinstance(settings, dict):
-        return {prefix.removesuffix("."): json.dumps(settings, ensure_ascii=False, default=str)}
-    return {name: value for key, part in settings.items() for name, value in _flat(part, f"{prefix}{key}.").items()}
-
-
-def _pictures(archive: Path, changes: Sequence[Change]) -> dict[str, bytes]:
-    """Read the pictures that can be shown, as small JPEG files by id."""
+def read_changed(archive: Path, comparison: Comparison) -> dict[str, bytes]:
+    """Read those of the first pictures that got worse or better that are the ones compared: small JPEG files by id."""
+    changes = [*comparison.losses[:PICTURES], *comparison.gains[:PICTURES]]
     if not archive.exists():
         return {}
     with Archive(archive) as images:
@@ -293,13 +299,15 @@ def _is_the_one(data: bytes, sha256: str) -> bool:
     return not sha256 or hashlib.sha256(data).hexdigest() == sha256
 
 
-def _title(difference: Difference) -> str:
+def title(difference: Difference) -> str:
+    """Write "Accuracy", or "Recall of mask worn incorrectly"."""
     if difference.figure == "recall":
         return f"Recall of {TITLES[difference.label].lower()}"
     return difference.figure.replace("_", " ").capitalize()
 
 
-def _points(share: float) -> str:
+def points(share: float) -> str:
+    """Write a share as percentage points, such as "3.02"."""
     return f"{100 * share:.2f}"
 
 
@@ -318,22 +326,3 @@ def _p(value: float) -> str:
 
 def _more(number: int) -> str:
     return f"and {count(number, 'more photograph')}\n" if number > 0 else ""
-
-
-def _text_table(table: Table) -> str:
-    """Line up a table for a terminal; characters that a terminal would act on are taken out."""
-    lines = [
-        [cell if cell.isprintable() else "".join(filter(str.isprintable, cell)) for cell in line]
-        for line in ([title for title, _ in table.columns], *table.rows)
-    ]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    kinds = [kind for _, kind in table.columns]
-    return "".join(
-        "  "
-        + "  ".join(
-            cell.rjust(width) if kind == "number" else cell.ljust(width)
-            for cell, width, kind in zip(line, widths, kinds, strict=True)
-        ).rstrip()
-        + "\n"
-        for line in lines
-    )

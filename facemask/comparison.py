@@ -46,12 +46,17 @@ from facemask.intervals import (
     widest,
 )
 from facemask.labels import CLASSES
+from facemask.predictions import ANSWERS as ANSWER_COLUMNS
 from facemask.revisions import MissingFileError, Revision
 
 LEVEL = 0.05
 FLIPS = 10_000
 
 ANSWERS = ("before", "after")
+
+
+class IncomparableError(FacemaskError):
+    """Two revisions have no test image in common."""
 
 
 class Verdict(StrEnum):
@@ -176,23 +181,35 @@ class Comparison:
 def read_test(revision: Revision) -> pd.DataFrame:
     """Read what a revision's model says of its test images.
 
+    It stands in git. Revisions older than that file are read from their tables in DVC.
+
     Returns:
         Columns `id`, `label`, `prediction`, `confidence` (float64, NaN where not known), `group` and `sha256` (of the
-        image file). The last two are from the table of predictions and the manifest; in older revisions the group is
-        from the split. "" where the revision does not say.
+        image file). The last two are "" where an older revision does not say.
 
     Raises:
-        FacemaskError: the revision's predictions can't be read; the message says what to do.
+        FacemaskError: the revision's answers can't be read; the message says what to do.
     """
-    path = "data/predictions.csv"
-    table = _read_csv(revision, path, ("id", "part", "label", "prediction"))
-    table = table[table["part"] == "test"].reset_index(drop=True)
+    path = "metrics/answers.csv"
+    try:
+        table = read_csv(revision, path, ANSWER_COLUMNS)
+        table["confidence"] = pd.to_numeric(table["confidence"], errors="coerce")
+    except MissingFileError:
+        path = "data/predictions.csv"
+        table = _read_older(revision, path)
     for column in ("label", "prediction"):
         unknown = sorted(set(table[column]) - set(CLASSES))
         if unknown:
             raise FacemaskError(f"{path} of {revision.name} has {column}s that are no class: {', '.join(unknown)}")
     if table["id"].duplicated().any():
         raise FacemaskError(f"{path} of {revision.name} lists images twice; choose another revision")
+    return table[list(ANSWER_COLUMNS)]
+
+
+def _read_older(revision: Revision, path: str) -> pd.DataFrame:
+    """Put together the columns of `read_test` from the table of predictions and, for what it lacks, from others."""
+    table = read_csv(revision, path, ("id", "part", "label", "prediction"))
+    table = table[table["part"] == "test"].reset_index(drop=True)
     if "group" not in table:
         table["group"] = _looked_up(table["id"], revision, "data/split.csv", "group")
     table["sha256"] = _looked_up(table["id"], revision, "data/manifest.csv", "sha256")
@@ -201,7 +218,7 @@ def read_test(revision: Revision) -> pd.DataFrame:
         if f"p_{name}" in table:
             of_class = table["prediction"] == name
             table.loc[of_class, "confidence"] = pd.to_numeric(table.loc[of_class, f"p_{name}"], errors="coerce")
-    return table[["id", "label", "prediction", "confidence", "group", "sha256"]]
+    return table
 
 
 def pair(before: pd.DataFrame, after: pd.DataFrame) -> Pairs:
@@ -215,7 +232,7 @@ def pair(before: pd.DataFrame, after: pd.DataFrame) -> Pairs:
         after: likewise.
 
     Raises:
-        FacemaskError: no image is left.
+        IncomparableError: no image is left.
     """
     both = before.merge(after, on="id", suffixes=("_before", "_after"), validate="one_to_one")
     relabelled = both["label_before"] != both["label_after"]
@@ -223,7 +240,7 @@ def pair(before: pd.DataFrame, after: pd.DataFrame) -> Pairs:
     replaced = known & (both["sha256_before"] != both["sha256_after"]) & ~relabelled
     kept = both[~relabelled & ~replaced].reset_index(drop=True)
     if kept.empty:
-        raise FacemaskError(
+        raise IncomparableError(
             f"the revisions have no test image in common: {len(before)} and {len(after)} images, {len(both)} of one "
             f"name, {int(relabelled.sum())} of these with two labels, {int(replaced.sum())} with two pictures; compare "
             "revisions with one data set, or evaluate both models on one split"
@@ -382,8 +399,13 @@ def _changes(images: pd.DataFrame, confidence: str) -> tuple[Change, ...]:
     return tuple(changes)
 
 
-def _read_csv(revision: Revision, path: str, columns: Sequence[str]) -> pd.DataFrame:
-    """Read a table of any version of the project, as text, if it has at least these columns."""
+def read_csv(revision: Revision, path: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a CSV table of any version of the project, as text, if it has at least these columns.
+
+    Raises:
+        MissingFileError: the revision does not have the table, or its content is nowhere to be had.
+        FacemaskError: it is torn, or lacks a column.
+    """
     try:
         table = pd.read_csv(io.BytesIO(revision.read(path)), dtype=str, keep_default_na=False, encoding="utf-8")
         if missing := [column for column in columns if column not in table]:
@@ -396,7 +418,7 @@ def _read_csv(revision: Revision, path: str, columns: Sequence[str]) -> pd.DataF
 def _looked_up(ids: pd.Series, revision: Revision, path: str, column: str) -> list[str]:
     """Look up images in a column of another table; "" where the revision has no such table, or none that can be had."""
     try:
-        table = _read_csv(revision, path, ("id", column))
+        table = read_csv(revision, path, ("id", column))
     except MissingFileError:
         return [""] * len(ids)
     known = dict(zip(table["id"], table[column], strict=True))

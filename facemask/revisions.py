@@ -1,14 +1,17 @@
 """Reading the project's files as they are in a git revision, whether git has them or DVC."""
 
 import os
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from dvc.api import DVCFileSystem
 from dvc.config import ConfigError
 from dvc.exceptions import DvcException, NotDvcRepoError
 from dvc.repo import Repo
 from dvc.scm import NoSCM, SCMError, map_scm_exception
+from dvc_data.index import DataIndexDirError
 
 from facemask.errors import FacemaskError
 
@@ -80,10 +83,26 @@ class Revision:
             MissingFileError: the revision does not have the file, or DVC can't get at its content.
             FacemaskError: the revision's own DVC files are broken.
         """
+        return bytes(self._asked(path, self._files.read_bytes))
+
+    def names(self, path: str) -> list[str]:
+        """Return the names of the files and folders in a folder, sorted.
+
+        Args:
+            path: relative to the project, with forward slashes.
+
+        Raises:
+            MissingFileError: the revision does not have the folder, or DVC can't get at the list of what is in it.
+            FacemaskError: the revision's own DVC files are broken.
+        """
+        return sorted(PurePosixPath(one).name for one in self._asked(path, partial(self._files.ls, detail=False)))
+
+    def _asked(self, path: str, question: Callable[[str], Any]) -> Any:
+        """Ask the file system about a path; what goes wrong is put into words."""
         place = str(self._folder / path)
         try:
-            return bytes(self._files.read_bytes(place))
-        except FileNotFoundError as error:
+            return question(place)
+        except (FileNotFoundError, DataIndexDirError) as error:
             raise MissingFileError(self._why_missing(path, place)) from error
         except DvcException as error:
             raise FacemaskError(f"{self.name}: {path} can't be read ({error}); choose another revision") from error

@@ -11,6 +11,7 @@ from dvc.repo import Repo
 
 from facemask.labels import CLASSES
 from facemask.outs import write_json, write_text
+from facemask.predictions import write_answers
 
 OUTS = ("data/manifest.csv", "data/predictions.csv", "data/split.csv")
 COPIES = 2
@@ -70,7 +71,12 @@ def wrong(label: str, photographs: Sequence[int], said: str) -> dict[str, str]:
 
 
 def commit_run(
-    project: Path, table: pd.DataFrame, tag: str, settings: Mapping[str, Any], contents: Mapping[str, str] | None = None
+    project: Path,
+    table: pd.DataFrame,
+    tag: str,
+    settings: Mapping[str, Any],
+    contents: Mapping[str, str] | None = None,
+    answers: bool = False,
 ) -> None:
     """Write and commit what a run would have left behind.
 
@@ -80,6 +86,7 @@ def commit_run(
         tag: to find the commit by.
         settings: of `params.yaml`.
         contents: sha256 by id, of images that are not the usual ones.
+        answers: whether the answers stand in git, too, as they do since the project has `metrics/answers.csv`.
     """
     data = project / "data"
     data.mkdir(exist_ok=True)
@@ -91,6 +98,9 @@ def commit_run(
     )
     pd.DataFrame({"id": table["id"], "sha256": sha256}).to_csv(data / "manifest.csv", index=False)
     test = table[table["part"] == "test"]
+    if answers:
+        manifest = pd.DataFrame({"id": table["id"], "sha256": sha256})
+        write_answers(project / "metrics" / "answers.csv", test, manifest)
     accuracy = float((test["prediction"] == test["label"]).mean())
     figures = {"images": len(test), "accuracy": accuracy, "balanced_accuracy": accuracy, "macro_f1": accuracy}
     write_json(project / "metrics" / "evaluation.json", {"test": figures})

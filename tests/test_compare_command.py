@@ -115,6 +115,18 @@ def test_a_clone_with_neither_data_nor_cache_compares_from_the_remotes_alone(mad
     assert not (tmp_path / "clone" / "data" / "predictions.csv").exists()
 
 
+def test_a_fork_without_any_remote_is_compared_by_the_answers_in_git(project: Path) -> None:
+    commit_run(project, predictions({}), "before", SETTINGS, answers=True)
+    commit_run(project, predictions(LOSS), "after", SETTINGS, answers=True)
+    older = text(compared(project, "good", "bad")).splitlines()[:1]
+    shutil.rmtree(project / ".dvc" / "cache")
+    write_text(project / ".dvc" / "config", "")
+    assert text(compared(project, "before", "after")).splitlines()[:1] == older
+    before, after = (read_test(Revision(project, rev)) for rev in ("before", "after"))
+    assert list(before.columns) == list(after.columns)
+    assert before["confidence"].eq(0.9).all()
+
+
 def test_an_older_run_whose_predictions_name_no_photographs_is_compared_by_those_of_the_other(project: Path) -> None:
     commit_run(project, predictions({}, groups=False), "older", SETTINGS)
     older = read_test(Revision(project, "older"))

@@ -1,10 +1,13 @@
 """What the documents quote is what the committed results say."""
 
+import re
 import subprocess
 from pathlib import Path
 
 import pytest
+from typer.main import get_group
 
+from facemask.cli import app
 from facemask.summary import summarise_run
 
 ROOT = Path(__file__).parents[1]
@@ -26,8 +29,15 @@ def test_the_readme_quotes_the_summary_of_the_committed_run(tmp_path: Path) -> N
     "document", sorted(ROOT.glob("*.md")) + sorted(ROOT.glob("docs/*.md")), ids=lambda path: path.name
 )
 def test_every_file_that_a_document_links_to_is_there(document: Path) -> None:
-    import re
-
     links = re.findall(r"\]\(([^)#]+)", document.read_text(encoding="utf-8"))
     missing = [link for link in links if "://" not in link and not (document.parent / link).exists()]
     assert missing == []
+
+
+def test_every_command_has_a_page_with_its_output() -> None:
+    overview = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| `facemask ([a-z-]+).*\]\(([a-z-]+\.md)\) \|$", overview, re.MULTILINE)
+    assert [command for command, _ in rows] == list(get_group(app).commands)
+    for command, page in rows:
+        shown = (ROOT / "docs" / page).read_text(encoding="utf-8")
+        assert re.search(rf"^    \$ facemask {command}\b.*(\n    .*)?\n    [^$]", shown, re.MULTILINE), (command, page)

@@ -1,0 +1,99 @@
+"""Whether a change may be taken over: no figure that `gate` in params.yaml names may have fallen too far.
+
+A figure has fallen too far if two things hold. It is worse by the paired test of `facemask.comparison`, in which the
+p-values of the figures beside the accuracy are corrected for being several; and its 95 % interval lies below what is
+allowed as a whole. So a fall that chance explains passes, however large it looks, and so does one that may just be
+within what is allowed. With nothing allowed (0 points) the second follows from the first, and a change that is nothing
+but chance fails in about one case of twenty at most; with more allowed, in fewer.
+"""
+
+from dataclasses import dataclass
+
+import yaml
+from pydantic import ValidationError
+
+from facemask.compare_page import points, title
+from facemask.comparison import Comparison, Difference, Verdict
+from facemask.errors import FacemaskError
+from facemask.params import GateParams
+from facemask.revisions import MissingFileError, Revision
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """What the gate says of a change.
+
+    Attributes:
+        passed: whether no figure has fallen too far.
+        sentence: the same in words, with the figures.
+        fallen: the figures that have.
+    """
+
+    passed: bool
+    sentence: str
+    fallen: tuple[Difference, ...]
+
+
+def judge(comparison: Comparison, limits: GateParams) -> Judgement:
+    """Say whether a figure has fallen by more than `limits` allows and chance explains."""
+    looked_at = [
+        (figure, allowed)
+        for figure in (comparison.accuracy, *comparison.others)
+        if (allowed := _allowed(figure, limits)) is not None
+    ]
+    fallen = [
+        (figure, allowed)
+        for figure, allowed in looked_at
+        if figure.verdict is Verdict.WORSE and figure.high < -allowed / 100
+    ]
+    if fallen:
+        falls = "; ".join(_fall(figure, allowed) for figure, allowed in fallen)
+        return Judgement(False, f"The gate is closed: {falls}.", tuple(figure for figure, _ in fallen))
+    if not looked_at:
+        return Judgement(True, "The gate is open: `gate` in params.yaml lets every figure fall freely.", ())
+    if comparison.verdict is Verdict.SAME:
+        return Judgement(True, "The gate is open: both models give the same answers.", ())
+    accuracy = comparison.accuracy
+    rest = f"by the accuracy, a fall of up to {points(-accuracy.low)} points can't be ruled out"
+    said = rest if accuracy.low < 0 else "the accuracy has risen"
+    return Judgement(True, f"The gate is open: no figure fell by more than is allowed and chance explains; {said}.", ())
+
+
+def read_limits(before: Revision, after: Revision) -> GateParams:
+    """Read the group `gate` of the earlier revision, so that no change can open its own gate; else the later one's.
+
+    Raises:
+        FacemaskError: the group has settings that can't be used.
+    """
+    for revision in (before, after):
+        try:
+            content = yaml.safe_load(revision.read("params.yaml"))
+        except (MissingFileError, yaml.YAMLError):
+            continue
+        if isinstance(content, dict) and "gate" in content:
+            return _parsed(content["gate"], revision.name)
+    return GateParams()
+
+
+def _parsed(group: object, name: str) -> GateParams:
+    try:
+        return GateParams.model_validate(group)
+    except ValidationError as error:
+        raise FacemaskError(f"the group `gate` in params.yaml of {name} can't be used: {error}") from error
+
+
+def _allowed(difference: Difference, limits: GateParams) -> float | None:
+    """Points by which the figure may fall; None if it is not looked at."""
+    if difference.figure == "recall":
+        return limits.recall[difference.label]
+    return limits.accuracy if difference.figure == "accuracy" else limits.balanced_accuracy
+
+
+def _fall(difference: Difference, allowed: float) -> str:
+    """Write "the accuracy fell by 3.02 points (95%: 1.92 to 4.12) where 1.00 are allowed"."""
+    name = title(difference)
+    return (
+        f"the {name[0].lower()}{name[1:]} fell by {points(-difference.change)} points "
+        f"(95%: {points(-difference.high)} to {points(-difference.low)}), and "
+        + (f"{allowed:g} are allowed" if allowed else "no fall beyond chance is allowed")
+    )
