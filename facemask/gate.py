@@ -90,10 +90,9 @@ def _allowed(difference: Difference, limits: GateParams) -> float | None:
 
 
 def _fall(difference: Difference, allowed: float) -> str:
-    """Write "the accuracy fell by 3.02 points (95%: 1.92 to 4.12) where 1.00 are allowed"."""
+    """Write "the accuracy fell by 3.02 points (95%: 1.92 to 4.12; allowed: 1)"."""
     name = title(difference)
     return (
         f"the {name[0].lower()}{name[1:]} fell by {points(-difference.change)} points "
-        f"(95%: {points(-difference.high)} to {points(-difference.low)}), and "
-        + (f"{allowed:g} are allowed" if allowed else "no fall beyond chance is allowed")
+        f"(95%: {points(-difference.high)} to {points(-difference.low)}; allowed: {allowed:g})"
     )
