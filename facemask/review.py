@@ -321,7 +321,7 @@ def _figures(metrics: tuple[side_by_side.Metrics, side_by_side.Metrics], moved: 
     found = {
         "": side_by_side.headlines(*metrics),
         "By class": side_by_side.by_class(*metrics),
-        "Every number that differs": moved,
+        "Other numbers that differ": side_by_side.not_shown_above(moved),
     }
     if all(metrics) and not moved.rows:
         sentences.append("No number in metrics/ differs.")

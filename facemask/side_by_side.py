@@ -99,6 +99,12 @@ def moved(before: Metrics, after: Metrics) -> Table:
     return Table((("Figure", "name"), ("Before", "number"), ("After", "number")), rows)
 
 
+def not_shown_above(numbers: Table) -> Table:
+    """Leave out of the table of `moved` what the tables above show: classes, intervals and confusion of the test."""
+    shown = tuple(".".join([*_TEST, group, ""]) for group in ("class", "interval", "confusion"))
+    return Table(numbers.columns, [row for row in numbers.rows if not row[0].startswith(shown)])
+
+
 def _table(rows: Iterable[tuple[str, ...]]) -> Table:
     """Make a table of the rows in which at least one run says something."""
     told = [row for row in rows if set(row[1:]) != {ABSENT}]
