@@ -1,7 +1,5 @@
 """The model takes plain pixels, learns where it should, and is saved with the same bytes every time."""
 
-import subprocess
-import sys
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -33,19 +31,6 @@ def test_a_saved_model_gives_the_same_answers(small_model: Any, pixels: np.ndarr
     save_model(small_model, tmp_path / "m.keras")
     loaded = load_model(tmp_path / "m.keras")
     assert np.array_equal(loaded.predict_on_batch(pixels), small_model.predict_on_batch(pixels))
-
-
-def test_two_processes_save_the_same_bytes(tmp_path: Path) -> None:
-    script = (
-        "import sys; from pathlib import Path; from facemask.engine import make_deterministic\n"
-        "from facemask.model import build_model, save_model\n"
-        "make_deterministic(1)\n"
-        "save_model(build_model(32, 0.2, 1), Path(sys.argv[1]))\n"
-    )
-    files = [tmp_path / name for name in ("a.keras", "b.keras")]
-    for file in files:
-        subprocess.run([sys.executable, "-c", script, file], check=True)
-    assert files[0].read_bytes() == files[1].read_bytes()
 
 
 def test_a_saved_model_carries_neither_a_date_nor_an_optimizer(small_model: Any, tmp_path: Path) -> None:

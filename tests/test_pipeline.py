@@ -61,6 +61,7 @@ def run(repo: Path, *command: str) -> subprocess.CompletedProcess[str]:
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
         "PYTHONPATH": str(repo),
         "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONHASHSEED": "random",  # sets have another order in each process
     }
     return subprocess.run(command, cwd=repo, env=environment, capture_output=True, text=True, check=False)
 

@@ -123,6 +123,8 @@ def test_the_model_alone_is_pulled_into_a_clone(clone: Path) -> None:
 
 def test_versions_and_stages_are_git_tags(published: Path, clone: Path) -> None:
     cache = clone.parent / "cache"
+    for key, value in (("user.name", "t"), ("user.email", "t@t")):
+        git(clone, "config", key, value)
     for command in (["register", "facemask", "--version", "v2.0.0"], ["assign", "facemask", "--stage", "prod"]):
         done = run(clone, cache, "gto", *command)
         assert done.returncode == 0, done.stderr

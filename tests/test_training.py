@@ -14,7 +14,7 @@ from facemask.labels import CLASSES
 from facemask.params import TrainParams
 from facemask.parts import part_of
 from facemask.training import HISTORY, Folders, mix, photograph_weights, summarise, train
-from tests.training_project import COLOURS, SMALL, make_project, outs_of, train_there, untrained_model
+from tests.training_project import COLOURS, SMALL, untrained_model
 
 PLAIN = np.stack([np.full((32, 32, 3), COLOURS[label], np.uint8) for label in CLASSES])
 
@@ -124,14 +124,6 @@ def test_rendered_pictures_are_trained_on_and_photographs_alone_are_validated_on
     assert np.asarray(model.predict_on_batch(PLAIN)).argmax(axis=1)[2] == 2
     assert history["val_accuracy"].max() > 0.9
     assert summarise(model, rows[~bare], history)["images"] == {"train": 38, "rendered": 6, "val": 12}
-
-
-@pytest.mark.slow
-def test_two_processes_train_the_same_bytes(training_inputs: Path, tmp_path: Path) -> None:
-    folders = [make_project(tmp_path / name, training_inputs) for name in ("a", "b")]
-    for folder in folders:
-        train_there(folder)
-    assert outs_of(folders[0]) == outs_of(folders[1])
 
 
 @pytest.mark.slow
