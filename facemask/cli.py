@@ -238,6 +238,7 @@ def gate(
     What is allowed is read from the earlier revision, so that a change can't open its own gate. Ends with 0 if the
     gate is open, and with 1 if it is closed or if the models can't be compared.
     """
+    from facemask.compare_page import which_images
     from facemask.comparison import IncomparableError, compare, pair, read_test
     from facemask.gate import judge, read_limits
     from facemask.revisions import MissingFileError, Revision
@@ -251,8 +252,9 @@ def gate(
             raise
         print(f"The gate was not asked: {error}.")
         return
-    judgement = judge(compare(pairs.images), read_limits(before, after))
-    print(judgement.sentence)
+    comparison = compare(pairs.images)
+    judgement = judge(comparison, read_limits(before))
+    print(judgement.sentence, which_images(pairs, comparison))
     if not judgement.passed:
         raise typer.Exit(1)
 

@@ -203,6 +203,8 @@ def read_test(revision: Revision) -> pd.DataFrame:
             raise FacemaskError(f"{path} of {revision.name} has {column}s that are no class: {', '.join(unknown)}")
     if table["id"].duplicated().any():
         raise FacemaskError(f"{path} of {revision.name} lists images twice; choose another revision")
+    if table.empty:
+        raise FacemaskError(f"{path} of {revision.name} has no test image: run `dvc repro`, and commit what it makes")
     return table[list(ANSWER_COLUMNS)]
 
 

@@ -59,27 +59,22 @@ def judge(comparison: Comparison, limits: GateParams) -> Judgement:
     return Judgement(True, f"The gate is open: no figure fell by more than is allowed and chance explains; {said}.", ())
 
 
-def read_limits(before: Revision, after: Revision) -> GateParams:
-    """Read the group `gate` of the earlier revision, so that no change can open its own gate; else the later one's.
+def read_limits(before: Revision) -> GateParams:
+    """Read the group `gate` of the earlier revision, so that no change can open its own gate; 0 where it has none.
 
     Raises:
         FacemaskError: the group has settings that can't be used.
     """
-    for revision in (before, after):
-        try:
-            content = yaml.safe_load(revision.read("params.yaml"))
-        except (MissingFileError, yaml.YAMLError):
-            continue
-        if isinstance(content, dict) and "gate" in content:
-            return _parsed(content["gate"], revision.name)
-    return GateParams()
-
-
-def _parsed(group: object, name: str) -> GateParams:
+    try:
+        content = yaml.safe_load(before.read("params.yaml"))
+    except (MissingFileError, yaml.YAMLError):
+        return GateParams()
+    group = content.get("gate", {}) if isinstance(content, dict) else {}
     try:
         return GateParams.model_validate(group)
     except ValidationError as error:
-        raise FacemaskError(f"the group `gate` in params.yaml of {name} can't be used: {error}") from error
+        said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
+        raise FacemaskError(f"`gate` in params.yaml of {before.name} can't be used ({said}); mend it there") from error
 
 
 def _allowed(difference: Difference, limits: GateParams) -> float | None:

@@ -17,6 +17,7 @@ from facemask.redaction import without_secrets
 from facemask.retrain import BRANCHES, Outcome
 
 TOKEN = "RETRAIN_TOKEN"  # noqa: S105 - the name of a variable
+_REPLACED = " (replaced by #"  # ends the title of a pull request that was closed for a newer one
 _NEEDED = "it needs read and write access to contents, issues and pull requests of this repository"
 
 
@@ -109,7 +110,7 @@ def _propose(repository: Repository, outcome: Outcome, project: Path, place: Pla
         if pull.state == "open":
             pull.edit(title=outcome.title, body=outcome.body)
             return f"The same news as before; updated {pull.html_url}"
-        if pull.merged_at is None:
+        if pull.merged_at is None and _REPLACED not in pull.title:
             return f"The same news was turned down in {pull.html_url}; reopen that if you want it after all"
     _push(project, outcome.branch, place)
     pull = repository.create_pull(base=base, head=outcome.branch, title=outcome.title, body=outcome.body)
@@ -123,8 +124,7 @@ def _close_older(repository: Repository, pull: PullRequest, base: str) -> list[s
     for older in repository.get_pulls(state="open", base=base):
         own = older.head.repo is not None and older.head.repo.full_name == repository.full_name
         if own and older.head.ref.startswith(BRANCHES) and older.number != pull.number:
-            older.create_issue_comment(f"Replaced by #{pull.number}.")
-            older.edit(state="closed")
+            older.edit(state="closed", title=f"{older.title}{_REPLACED}{pull.number})")
             closed.append(f"#{older.number}")
     return closed
 

@@ -6,11 +6,13 @@ after the content of `dvc.lock`, so that the same news has the same branch whene
 
 import configparser
 import hashlib
+import os
 import re
+import signal
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -21,6 +23,7 @@ from dvc.repo import Repo
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from facemask.errors import FacemaskError
+from facemask.lock import stale_stages
 from facemask.outs import write_text
 from facemask.params import FolderSource, KaggleSource, Params, load_params
 from facemask.redaction import sounds_secret, without_secrets
@@ -34,10 +37,12 @@ _OWN = Path("data/own")  # the stage `download` depends on it
 _LINES_KEPT = 400
 _LINES_SHOWN = 12
 _LINE_SHOWN = 500  # characters of each
-_RUNNING = re.compile(r"^Running stage '")
+_RUNNING = re.compile(r"^Running stage '([^']+)'")
 _FAILED = re.compile(r"failed to reproduce '([^']+)'")
 _UNKNOWN = "It was stopped, ran out of time or memory, or has a fault: its log says more."
 _IDENTITY = {"user.name": "facemask retrain", "user.email": "retrain@facemask.invalid"}
+
+Note = Callable[[str, str], None]
 
 
 class Outcome(BaseModel):
@@ -83,13 +88,22 @@ def retrain(project: Path, outcome: Path | None = None, summary: Path | None = N
     Raises:
         FacemaskError: there is something that git does not have, or `project` is no place for a run.
     """
-    refuse_changes(project, [path for path in (outcome, summary) if path])
     head, base = _git(project, "rev-parse", "HEAD"), _git(project, "branch", "--show-current")
-    _keep(outcome, _stopped(base, head))
+    try:
+        refuse_changes(project, [path for path in (outcome, summary) if path])
+    except FacemaskError as error:
+        _keep(outcome, _failure(StepError("before it began", str(error), AGAIN), base, head, [], []))
+        raise
+
+    def note(step: str, repeat: str) -> None:
+        """Keep what is to be told if the run is stopped in this step."""
+        _keep(outcome, _failure(StepError(step, _UNKNOWN, repeat), base, head, [], []))
+
+    note("before it came to an end", AGAIN)
     changes: list[str] = []
     try:
-        with _as_it_was(project, base or head):
-            result = _train_again(project, base, head, changes)
+        with _stoppable(), _as_it_was(project, base or head):
+            result = _train_again(project, base, head, changes, note)
     except FacemaskError as error:
         known = error if isinstance(error, StepError) else StepError("outside the stages", str(error), AGAIN)
         result = _failure(known, base, head, changes, _remote_secrets(project))
@@ -137,20 +151,26 @@ def refuse_changes(project: Path, but: Sequence[Path] = ()) -> None:
         raise FacemaskError("the project is not the root of its git repository: run the command in a clone of its own")
 
 
-def _train_again(project: Path, base: str, head: str, changes: list[str]) -> Outcome:
+def _train_again(project: Path, base: str, head: str, changes: list[str], note: Note) -> Outcome:
     """Do the work; add to `changes` what is changed in params.yaml, also when a later step fails."""
     params = load_params(project / "params.yaml")
     sentences = _update_params(project, params, changes)
+    nothing = Outcome(kind="nothing", title="Nothing new", body=_bullets(sentences), base=base)
+    elsewhere = _folders_elsewhere(params)
+    # In a fresh clone without a remote all outs are missing. Making them again is no news, and not the same bytes
+    # on every machine.
+    if not elsewhere and not stale_stages(project):
+        return nothing
     remote = _has_remote(project)
     if remote:
-        _run(project, "dvc", "pull", "--allow-missing")
-    for name in _folders_elsewhere(params):
-        _run(project, "dvc", "repro", "--single-item", "--force", f"download@{name}")
-    _run(project, "dvc", "repro", *(["--pull"] if remote else []))
+        _run(project, note, "dvc", "pull", "--allow-missing")
+    for name in elsewhere:
+        _run(project, note, "dvc", "repro", "--single-item", "--force", f"download@{name}")
+    _run(project, note, "dvc", "repro", *(["--pull"] if remote else []))
     if not _git(project, "status", "--porcelain", "--", *WATCHED):
-        return Outcome(kind="nothing", title="Nothing new", body=_bullets(sentences), base=base)
+        return nothing
     if remote:
-        _run(project, "dvc", "push", "--run-cache")
+        _run(project, note, "dvc", "push", "--run-cache")
     title = f"Train again: {'; '.join(changes) if changes else 'the data or the figures changed'}"
     branch = _commit(project, title, [*sentences, f"Made by `facemask retrain` on {base or 'commit'} {head[:7]}."])
     body = f"{_bullets(sentences)}\n{_about_files(remote)}\n\n{_review(project, base or head[:10], branch)}"
@@ -197,8 +217,8 @@ def _has_remote(project: Path) -> bool:
         raise FacemaskError(f"the DVC project can't be read ({error}): try `dvc status`") from error
 
 
-def _run(project: Path, *command: str) -> None:
-    """Run a command of DVC and pass its output on, without secrets.
+def _run(project: Path, note: Note, *command: str) -> None:
+    """Run a command of DVC and pass its output on, without secrets; `note` is told of each stage that begins.
 
     Raises:
         StepError: it failed.
@@ -214,11 +234,18 @@ def _run(project: Path, *command: str) -> None:
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
+        start_new_session=True,
     ) as process:
-        for raw in process.stdout or ():
-            line = without_secrets(raw, known)
-            print(line, end="", flush=True)
-            lines.append(line)
+        try:
+            for raw in process.stdout or ():
+                if begun := _RUNNING.match(raw):
+                    note(f"in the stage {begun[1]}", f"dvc repro {begun[1]}")
+                line = without_secrets(raw, known)
+                print(line, end="", flush=True)
+                lines.append(line)
+        except BaseException:  # the run is stopped: then so is what it began, stages included
+            os.killpg(process.pid, signal.SIGTERM)
+            raise
     if process.returncode == 0:
         return
     if failed := _FAILED.search("".join(lines)):
@@ -265,6 +292,20 @@ def _as_it_was(project: Path, begin: str) -> Iterator[None]:
         _git(project, "switch", "--quiet", *(["--detach"] if _is_commit(begin) else []), begin)
 
 
+@contextmanager
+def _stoppable() -> Iterator[None]:
+    """Let SIGTERM, which runners send before they kill, end the run as Ctrl-C does: what is to be put back is."""
+
+    def leave(number: int, _: object) -> None:
+        raise SystemExit(128 + number)
+
+    before = signal.signal(signal.SIGTERM, leave)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
 def _is_commit(name: str) -> bool:
     return bool(re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name))
 
@@ -287,11 +328,6 @@ def _failure(error: StepError, base: str, head: str, changes: Sequence[str], kno
         f"{_fenced(without_secrets(str(error), known))}\n\nTo repeat it:\n\n{_fenced(commands)}\n"
     )
     return Outcome(kind="failed", title=f"Retraining failed {error.step}", body=body, base=base)
-
-
-def _stopped(base: str, head: str) -> Outcome:
-    error = StepError("before it came to an end", _UNKNOWN, AGAIN)
-    return _failure(error, base, head, [], [])
 
 
 def _keep(path: Path | None, outcome: Outcome) -> None:

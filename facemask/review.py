@@ -261,7 +261,7 @@ def _judged(before: Revision, after: Revision) -> tuple[Compared | None, bool | 
     found = verdict(compared.comparison)
     told = explanation(compared.comparison)
     try:
-        judgement = judge(compared.comparison, read_limits(before, after))
+        judgement = judge(compared.comparison, read_limits(before))
     except FacemaskError as error:
         return compared, None, [found, f"The gate was not asked: {error}.", *told]
     return compared, judgement.passed, [found, judgement.sentence, *told]
@@ -324,7 +324,7 @@ def _figures(metrics: tuple[side_by_side.Metrics, side_by_side.Metrics], moved: 
         "Other numbers that differ": side_by_side.not_shown_above(moved),
     }
     if all(metrics) and not moved.rows:
-        sentences.append("No number in metrics/ differs.")
+        sentences.append("No number in metrics/ differs, those of slices aside.")
     return Section("Figures", sentences, {title: table for title, table in found.items() if table.rows})
 
 

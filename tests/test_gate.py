@@ -128,17 +128,22 @@ def test_the_command_fails_where_a_figure_fell_and_no_change_opens_its_own_gate(
     assert (done.returncode, done.stdout.count("\n")) == (0, 1)
 
 
-def test_where_the_earlier_revision_has_no_gate_that_of_the_later_one_holds(project: Path) -> None:
-    older, good, bad = (Revision(project, rev) for rev in ("older", "good", "bad"))
-    assert read_limits(older, good) == GateParams()
-    assert read_limits(older, bad) == NOTHING
-    assert read_limits(good, bad) == GateParams()
-    assert read_limits(older, older) == GateParams()
+def test_where_the_earlier_revision_has_no_gate_nothing_may_fall(project: Path) -> None:
+    assert read_limits(Revision(project, "older")) == GateParams()
+    assert read_limits(Revision(project, "bad")) == NOTHING
+
+
+def test_a_change_without_a_single_answer_does_not_pass(project: Path) -> None:
+    write_text(project / "metrics" / "answers.csv", "id,group,label,prediction,confidence,sha256\n")
+    done = gate(project, "good", "--if-comparable")
+    (project / "metrics" / "answers.csv").unlink()
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "metrics/answers.csv of the work tree has no test image" in done.stderr
 
 
 def test_a_gate_that_cannot_be_used_or_nothing_to_compare_ends_with_1_and_a_sentence(project: Path) -> None:
     for arguments, said in (
-        (("mistyped", "--with", "good"), "the group `gate` in params.yaml of mistyped"),
+        (("mistyped", "--with", "good"), "`gate` in params.yaml of mistyped"),
         (("nowhere",), "git does not know the revision 'nowhere'"),
     ):
         done = gate(project, *arguments)

@@ -69,8 +69,16 @@ def test_newer_news_replace_older_ones_but_nobody_elses(project: Path, github: G
     fork = github.add({"title": "fork", "body": "", "base": "main"}, head="retrain/fork")
     fork["head"]["repo"]["full_name"] = "another/masks"
     assert said(NEWS, project, github).endswith(", which replaces #1")
-    assert github.comments == [(1, "Replaced by #4.")]
+    assert older["title"] == "older (replaced by #4)"
     assert [pull["state"] for pull in (older, another, fork, github.pulls[-1])] == ["closed", "open", "open", "open"]
+
+
+def test_news_that_came_back_after_newer_ones_are_proposed_again(project: Path, github: GitHubServer) -> None:
+    replaced = {"title": "first (replaced by #2)", "body": "", "base": "main", "state": "closed"}
+    github.add(replaced, head=BRANCH)
+    newer = github.add({"title": "second", "body": "", "base": "main"}, head="retrain/second")
+    assert said(NEWS, project, github).endswith(", which replaces #2")
+    assert (newer["state"], github.pulls[-1]["state"]) == ("closed", "open")
 
 
 def test_news_that_were_turned_down_are_not_proposed_again(project: Path, github: GitHubServer) -> None:

@@ -2,11 +2,13 @@ import io
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import zipfile
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -45,9 +47,13 @@ stages:
           cache: false
 """
 COUNT = """
-import json, os, pathlib, shutil, sys, zipfile
+import json, os, pathlib, shutil, sys, time, zipfile
 if os.environ.get("MEANWHILE"):
     shutil.copyfile("../outcome.json", os.environ["MEANWHILE"])
+if os.environ.get("SLOW"):
+    pathlib.Path("metrics/data.json").write_text("half")
+    pathlib.Path(os.environ["SLOW"]).touch()
+    time.sleep(60)
 if os.environ.get("BROKEN"):
     print(pathlib.Path(".dvc/config.local").read_text())
     sys.exit("error: no room for https://bot:abc@store/x, " + os.environ["KAGGLE_API_TOKEN"])
@@ -169,6 +175,31 @@ def test_a_newer_version_with_the_same_files_is_no_news_and_leaves_nothing_behin
     assert scene.branches() == []
 
 
+def test_a_run_that_is_stopped_leaves_everything_as_it_was_and_says_in_which_stage(scene: Scene) -> None:
+    scene.kaggle.sets[HANDLE, 2] = zipped("second.jpg")
+    begun, path = scene.project.parent / "begun", scene.project.parent / "outcome.json"
+    command = [sys.executable, "-m", "facemask", "retrain", "--outcome", str(path)]
+    environment = scene.environment | {"SLOW": str(begun)}
+    with subprocess.Popen(command, cwd=scene.project, env=environment, stdout=subprocess.DEVNULL) as process:
+        while not begun.exists():
+            assert process.poll() is None
+            time.sleep(0.05)
+        process.terminate()
+        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+    assert git(scene.project, "status", "--porcelain") == ""
+    assert git(scene.project, "branch", "--show-current") == "main"
+    outcome = read_outcome(path)
+    assert (outcome.kind, outcome.title) == ("failed", "Retraining failed in the stage count")
+
+
+def test_a_clone_without_data_and_without_a_remote_does_not_train_again(scene: Scene, tmp_path: Path) -> None:
+    git(tmp_path, "clone", "-q", str(scene.project), "fresh")
+    (tmp_path / "fresh" / "data" / "own").mkdir(parents=True, exist_ok=True)
+    fresh = replace(scene, project=tmp_path / "fresh")
+    assert fresh.retrain().kind == "nothing"
+    assert not (tmp_path / "fresh" / "data" / "raw" / "masks.zip").exists()
+
+
 @pytest.mark.slow
 def test_a_newer_version_comes_on_a_branch_after_a_failure_too_and_twice_on_the_same(scene: Scene) -> None:
     scene.kaggle.sets[HANDLE, 2] = zipped("second.jpg")
@@ -184,7 +215,7 @@ def test_a_newer_version_comes_on_a_branch_after_a_failure_too_and_twice_on_the_
 
     meanwhile = scene.project.parent / "meanwhile.json"
     outcome = scene.retrain(MEANWHILE=str(meanwhile))
-    assert read_outcome(meanwhile).title == "Retraining failed before it came to an end"
+    assert read_outcome(meanwhile).title == "Retraining failed in the stage count"
     assert (outcome.kind, outcome.title) == ("changed", "Train again: sources.masks.version 1 -> 2")
     assert "No DVC remote is set up" in outcome.body
     assert scene.branches() == [outcome.branch]

@@ -107,7 +107,7 @@ def test_the_same_is_said_to_be_the_same(made: Path) -> None:
     ]
     assert section(found, "Settings") == "No setting in params.yaml differs. No stage ran again: dvc.lock is the same."
     assert section(found, "Data") == "The data is the same."
-    assert "No number in metrics/ differs." in section(found, "Figures")
+    assert "No number in metrics/ differs, those of slices aside." in section(found, "Figures")
     assert section(found, "Training") == "Both trainings went alike."
 
 
@@ -161,7 +161,7 @@ def test_a_gate_that_can_not_be_read_is_said(project: Path) -> None:
     commit(project, predictions(LOSS), "broken", {"gate": {"accuracy": "much"}})
     found = reviewed(project, "broken", "bad")
     assert found.passed is None
-    assert found.lead[1].startswith("The gate was not asked: the group `gate` in params.yaml of broken")
+    assert found.lead[1].startswith("The gate was not asked: `gate` in params.yaml of broken")
 
 
 def test_without_any_file_it_says_what_to_do(project: Path) -> None:

@@ -120,8 +120,18 @@ def test_secrets_are_for_the_steps_that_need_them() -> None:
     assert {name for name, text in texts.items() if "secrets." in text} == {"retrain.yaml"}
     for _, step in steps():
         named = set(re.findall(r"secrets\.(\w+)", json.dumps(step)))
-        allowed = [names for words, names in SECRETS.items() if words in step.get("run", "")]
-        assert named <= set().union(*allowed)
+        wanted = [names for words, names in SECRETS.items() if words in step.get("run", "")]
+        assert named == set().union(*wanted)
+        assert all(step["env"][name] == f"${{{{ secrets.{name} }}}}" for name in named)
+
+
+def test_a_failed_retraining_is_published_and_leaves_no_credentials() -> None:
+    (retrain,) = (load(path)["jobs"]["retrain"]["steps"] for path in WORKFLOWS if path.name == "retrain.yaml")
+    conditions = {step["run"].split('"')[0].strip(): step["if"] for step in retrain if "run" in step and "if" in step}
+    assert conditions == {
+        "rm -f .dvc/config.local": "always()",
+        "facemask publish": "${{ !cancelled() && steps.retrain.outcome != 'skipped' }}",
+    }
 
 
 def test_nothing_that_others_may_choose_is_put_into_a_script() -> None:
