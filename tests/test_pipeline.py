@@ -128,7 +128,8 @@ def test_a_second_run_has_nothing_to_do(built: Path) -> None:
 def test_a_run_from_nothing_gives_the_same_lock(built: Path, tmp_path: Path) -> None:
     again = make_repo(tmp_path / "again")
     dvc(again, "repro", "export")  # what comes after it has tests of its own for that
-    first, second = (yaml.safe_load((repo / "dvc.lock").read_text(encoding="utf-8"))["stages"] for repo in (built, again))
+    locks = [yaml.safe_load((repo / "dvc.lock").read_text(encoding="utf-8")) for repo in (built, again)]
+    first, second = (lock["stages"] for lock in locks)
     assert set(second) == {*STAGES[: STAGES.index("train") + 1], "evaluate", "export"}
     assert second == {name: first[name] for name in second}
 
