@@ -39,7 +39,7 @@ from facemask.unseen import leave_out
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.compare_splits import BACKBONE, IMAGES, SMALL_BATCH, SPLIT, compute_features, fingerprint, run_linear
+from benchmarks.compare_splits import BACKBONE, IMAGES, SMALL_BATCH, SPLIT, fingerprint, run_linear
 from benchmarks.kept import find_kept, keep
 
 CHOSEN, LINEAR, UNDRAWN = "chosen", "linear", "no drawn masks"
@@ -128,7 +128,10 @@ def run(
     """Train one variant and predict what was left out; return the rows of `test` with the column `prediction`."""
     with Archive(IMAGES) as images, Archive(drawn[0]) as pictures, tempfile.TemporaryDirectory() as states:
         if variant == LINEAR:
-            return run_linear(table, compute_features(images, list(table["id"]), settings.image_size), settings)
+            from facemask.features import compute_features
+
+            features = compute_features(images, list(table["id"]), settings.image_size, BACKBONE, "tensorflow")
+            return run_linear(table, features, settings)
         from facemask.engine import keras
 
         keras.backend.clear_session()  # or each model stays in memory

@@ -34,13 +34,11 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from facemask.archives import Archive
-from facemask.batches import plain_batches
 from facemask.draws import epoch_order
 from facemask.evaluation import headline, per_class
 from facemask.labels import CLASSES
 from facemask.params import Params, RenderParams, TrainParams, load_params
 from facemask.parts import DROPPED, read_split
-from facemask.progress import track
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -83,20 +81,6 @@ def parts(table: pd.DataFrame, manner: str, count: int, fold: int, val: float, s
     part[others[folds(table.iloc[others], manner, max(2, round(1 / val)), seed)[0]]] = "val"
     part[test] = "test"
     return table.assign(part=part)
-
-
-def compute_features(archive: Archive, names: list[str], image_size: int) -> NDArray[np.float32]:
-    """Compute what the frozen backbone sees, averaged over the image: float32 (n, 1280)."""
-    from facemask.backbone import load_backbone
-    from facemask.engine import keras
-    from facemask.model import FEATURES_LAYER, backbone_of, build_model
-
-    model = build_model(image_size, dropout=0.0, seed=0)
-    load_backbone(backbone_of(model), BACKBONE)
-    extractor = keras.Model(model.input, model.get_layer(FEATURES_LAYER).output)
-    batches = plain_batches(archive, names, image_size, SMALL_BATCH)
-    seen = track(batches, -(-len(names) // SMALL_BATCH), "features", "batches")
-    return np.concatenate([extractor.predict_on_batch(pixels) for pixels in seen])
 
 
 def run_linear(split: pd.DataFrame, features: NDArray[np.float32], settings: TrainParams) -> pd.DataFrame:
@@ -210,7 +194,11 @@ def main(arguments: list[str] | None = None) -> None:
                     rows = run_full(split, settings, params.render)
                 else:
                     if features is None:
-                        features = compute_features(archive, list(table["id"]), settings.image_size)
+                        from facemask.features import compute_features
+
+                        features = compute_features(
+                            archive, list(table["id"]), settings.image_size, BACKBONE, "tensorflow"
+                        )
                     rows = run_linear(split, features, settings)
                 entry = {"run": run, "figures": figures(rows)}
                 keep(given.out, entry)

@@ -28,7 +28,9 @@ def read_image(archive: Archive | Archives, name: str, image_size: int) -> Pixel
     return resize(decode(archive.read(name), math.inf), image_size)
 
 
-def plain_batches(archive: Archive, names: Sequence[str], image_size: int, batch_size: int) -> Iterator[Pixels]:
+def plain_batches(
+    archive: Archive | Archives, names: Sequence[str], image_size: int, batch_size: int
+) -> Iterator[Pixels]:
     """Yield the images in order as uint8 (batch, image_size, image_size, 3), reading one batch ahead."""
     return stacked(lambda name: read_image(archive, name, image_size), names, batch_size)
 

@@ -57,6 +57,16 @@ class Faces(StrEnum):
     CROP = "crop"
 
 
+EarlierModel = Annotated[
+    str, typer.Argument(help="The earlier model: a branch, tag or commit of git, or a DVC experiment.")
+]
+LaterModel = Annotated[
+    str | None, typer.Option("--with", help="The later model, likewise.", show_default="the work tree")
+]
+Printed = Annotated[Document, typer.Option("--format", help="How to print what was found.")]
+Page = Annotated[Path | None, typer.Option(help="Also write a page with pictures to this file.")]
+
+
 @app.command()
 def predict(
     inputs: Annotated[list[str], typer.Argument(help="Pictures, folders, 'patterns*.jpg' in quotes; - is stdin.")],
@@ -201,12 +211,10 @@ def summary() -> None:
 
 @app.command()
 def compare(
-    rev: Annotated[str, typer.Argument(help="The earlier model: a branch, tag or commit of git, or a DVC experiment.")],
-    other: Annotated[
-        str | None, typer.Option("--with", help="The later model, likewise.", show_default="the work tree")
-    ] = None,
-    output: Annotated[Document, typer.Option("--format", help="How to print what was found.")] = Document.TEXT,
-    html: Annotated[Path | None, typer.Option(help="Also write a page with pictures to this file.")] = None,
+    rev: EarlierModel,
+    other: LaterModel = None,
+    output: Printed = Document.TEXT,
+    html: Page = None,
 ) -> None:
     """Say whether one model is better than another, from their answers to the test images that both have.
 
@@ -224,10 +232,8 @@ def compare(
 
 @app.command()
 def gate(
-    rev: Annotated[str, typer.Argument(help="The earlier model: a branch, tag or commit of git, or a DVC experiment.")],
-    other: Annotated[
-        str | None, typer.Option("--with", help="The later model, likewise.", show_default="the work tree")
-    ] = None,
+    rev: EarlierModel,
+    other: LaterModel = None,
     if_comparable: Annotated[
         bool,
         typer.Option("--if-comparable", help="Pass if the earlier model has no answers, or none to the same images."),
@@ -238,23 +244,11 @@ def gate(
     What is allowed is read from the earlier revision, so that a change can't open its own gate. Ends with 0 if the
     gate is open, and with 1 if it is closed or if the models can't be compared.
     """
-    from facemask.compare_page import which_images
-    from facemask.comparison import IncomparableError, compare, pair, read_test
-    from facemask.gate import judge, read_limits
-    from facemask.revisions import MissingFileError, Revision
+    from facemask.gate import ask
+    from facemask.revisions import Revision
 
-    before, after = Revision(Path(), rev), Revision(Path(), other)
-    later = read_test(after)
-    try:
-        pairs = pair(read_test(before), later)
-    except (IncomparableError, MissingFileError) as error:
-        if not if_comparable:
-            raise
-        print(f"The gate was not asked: {error}.")
-        return
-    comparison = compare(pairs.images)
-    judgement = judge(comparison, read_limits(before))
-    print(judgement.sentence, which_images(pairs, comparison))
+    judgement = ask(Revision(Path(), rev), Revision(Path(), other), if_comparable)
+    print(judgement.sentence)
     if not judgement.passed:
         raise typer.Exit(1)
 
@@ -265,8 +259,8 @@ def review(
     other: Annotated[
         str | None, typer.Option("--with", help="The change, likewise.", show_default="the work tree")
     ] = None,
-    output: Annotated[Document, typer.Option("--format", help="How to print what was found.")] = Document.TEXT,
-    html: Annotated[Path | None, typer.Option(help="Also write a page with pictures to this file.")] = None,
+    output: Printed = Document.TEXT,
+    html: Page = None,
 ) -> None:
     """Say what a change did: verdict, gate, settings, data, figures, curves.
 

@@ -159,14 +159,6 @@ def tables(changes: DataChanges) -> dict[str, Table]:
     return {title: table for title, table in found.items() if table.rows}
 
 
-def examples(table: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """Choose at most `limit` rows of a table of `DataChanges` to show: one of each photograph, all kinds in turn."""
-    photographs = table["group"].where(table["group"] != "", table["id"])
-    firsts = table[~photographs.duplicated()]
-    turns = firsts.groupby(["source", "label"]).cumcount()
-    return firsts.assign(turn=turns).sort_values(["turn", "source", "label", "id"]).head(limit).drop(columns="turn")
-
-
 def _read(revision: Revision) -> pd.DataFrame:
     """Read what a revision says of each image: columns `COLUMNS`, "" where it does not say."""
     manifest = read_csv(revision, "data/manifest.csv", ("id",)).drop_duplicates("id")

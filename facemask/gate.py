@@ -7,13 +7,13 @@ within what is allowed. With nothing allowed (0 points) the second follows from 
 but chance fails in about one case of twenty at most; with more allowed, in fewer.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import yaml
 from pydantic import ValidationError
 
-from facemask.compare_page import points, title
-from facemask.comparison import Comparison, Difference, Verdict
+from facemask.compare_page import points, title, which_images
+from facemask.comparison import Comparison, Difference, IncomparableError, Verdict, compare, pair, read_test
 from facemask.errors import FacemaskError
 from facemask.params import GateParams
 from facemask.revisions import MissingFileError, Revision
@@ -57,6 +57,29 @@ def judge(comparison: Comparison, limits: GateParams) -> Judgement:
     rest = f"by the accuracy, a fall of up to {points(-accuracy.low)} points can't be ruled out"
     said = rest if accuracy.low < 0 else "the accuracy has risen"
     return Judgement(True, f"The gate is open: no figure fell by more than is allowed and chance explains; {said}.", ())
+
+
+def ask(before: Revision, after: Revision, if_comparable: bool = False) -> Judgement:
+    """Say whether a change may be taken over, by the answers of both revisions.
+
+    Args:
+        before: the earlier revision.
+        after: the later one.
+        if_comparable: pass, and say so, where the earlier revision has no answers, or none to the same images.
+
+    Raises:
+        FacemaskError: answers or limits can't be read, or the models can't be compared.
+    """
+    later = read_test(after)
+    try:
+        pairs = pair(read_test(before), later)
+    except (IncomparableError, MissingFileError) as error:
+        if not if_comparable:
+            raise
+        return Judgement(True, f"The gate was not asked: {error}.", ())
+    comparison = compare(pairs.images)
+    judgement = judge(comparison, read_limits(before))
+    return replace(judgement, sentence=f"{judgement.sentence} {which_images(pairs, comparison)}")
 
 
 def read_limits(before: Revision) -> GateParams:

@@ -16,7 +16,6 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from facemask.archives import Archive, Archives
-from facemask.batches import read_image, stacked
 from facemask.drift import Drift, drift
 from facemask.errors import FacemaskError
 from facemask.grouping import LINK_COLUMNS, connect, find_links
@@ -36,7 +35,6 @@ from facemask.params import (
     load_params,
 )
 from facemask.parts import read_split
-from facemask.progress import track
 from facemask.sources import card, fetch
 
 IMAGES = Path("data/images.zip")
@@ -59,7 +57,6 @@ _MOST_TRAINING = 700
 _SEED = 1
 
 _MARK = "+"  # before the names of new sources: no image in data/images.zip can be called like one of theirs
-_BATCH = 32
 _MANY = 500  # images; for fewer, making the graph for the quicker engine takes longer than it saves
 
 
@@ -348,7 +345,7 @@ def _shifts(
     training = _sample(training, ["label", "source"], _MOST_TRAINING // max(training["source"].nunique(), 1))
     if not _comparable(brought, training):
         return {}, []
-    features = compute_features(archives, [*brought["id"], *training["id"]], image_size)
+    features = _features(archives, [*brought["id"], *training["id"]], image_size)
     new, old = _with_features(brought, features[: len(brought)]), _with_features(training, features[len(brought) :])
     of_source = {str(source): rows for source, rows in old.groupby("source")} if old["source"].nunique() > 1 else {}
     like = [source for source, rows in of_source.items() if _is_as_usual(new, rows)]
@@ -394,19 +391,9 @@ def _typical(values: Mapping[str, NDArray[np.floating]], moved: Drift) -> float:
     return float(sum(number / total * np.median(values[label]) for label, number in moved.photographs.items()))
 
 
-def compute_features(archives: Archives, names: Sequence[str], image_size: int) -> NDArray[np.float32]:
-    """Compute what the frozen backbone sees, averaged over the image: float32 (n, 1280).
+def _features(archives: Archives, names: Sequence[str], image_size: int) -> NDArray[np.float32]:
+    from facemask.features import compute_features
+    from facemask.trunk import choose_engine
 
-    Raises:
-        FacemaskError: the backbone's weights can't be used.
-    """
-    from facemask.backbone import load_backbone
-    from facemask.model import TOP, backbone_of, build_model, split_model
-    from facemask.trunk import build_trunk, choose_engine
-
-    model = build_model(image_size, dropout=0.0, seed=0)
-    load_backbone(backbone_of(model), BACKBONE)
     engine = choose_engine() if len(names) > _MANY else "tensorflow"
-    trunk = build_trunk(split_model(model, TOP)[0], engine)
-    batches = stacked(lambda name: read_image(archives, name, image_size), names, _BATCH)
-    return np.concatenate([trunk(pixels) for pixels in track(batches, -(-len(names) // _BATCH), "features", "batches")])
+    return compute_features(archives, names, image_size, BACKBONE, engine)

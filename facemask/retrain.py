@@ -102,7 +102,7 @@ def retrain(project: Path, outcome: Path | None = None, summary: Path | None = N
     note("before it came to an end", AGAIN)
     changes: list[str] = []
     try:
-        with _stoppable(), _as_it_was(project, base or head):
+        with _stoppable(), _as_it_was(project, [base] if base else ["--detach", head]):
             result = _train_again(project, base, head, changes, note)
     except FacemaskError as error:
         known = error if isinstance(error, StepError) else StepError("outside the stages", str(error), AGAIN)
@@ -280,8 +280,8 @@ def _identity(project: Path) -> list[str]:
 
 
 @contextmanager
-def _as_it_was(project: Path, begin: str) -> Iterator[None]:
-    """Afterwards put back what is watched, and the branch or commit that was checked out."""
+def _as_it_was(project: Path, begin: Sequence[str]) -> Iterator[None]:
+    """Afterwards put back what is watched, and switch back to where `begin`, as git is told it, was."""
     try:
         yield
     finally:
@@ -289,7 +289,7 @@ def _as_it_was(project: Path, begin: str) -> Iterator[None]:
         if tracked := _git(project, "ls-files", "--", *WATCHED).splitlines():
             _git(project, "checkout", "--quiet", "--", *tracked)
         _git(project, "clean", "--quiet", "--force", "-d", "--", *WATCHED)
-        _git(project, "switch", "--quiet", *(["--detach"] if _is_commit(begin) else []), begin)
+        _git(project, "switch", "--quiet", *begin)
 
 
 @contextmanager
@@ -304,10 +304,6 @@ def _stoppable() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
-
-
-def _is_commit(name: str) -> bool:
-    return bool(re.fullmatch(r"[0-9a-f]{40}|[0-9a-f]{64}", name))
 
 
 def _review(project: Path, before: str, branch: str) -> str:

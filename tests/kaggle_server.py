@@ -11,13 +11,16 @@ runs a command against it.
 """
 
 import hashlib
+import io
 import json
 import os
 import re
 import subprocess
 import sys
 import threading
+import zipfile
 from collections import deque
+from collections.abc import Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Self
@@ -28,6 +31,16 @@ NEWEST = "/api/v1/datasets.DatasetApiService/GetDataset"
 DOWNLOAD = "/api/v1/datasets.DatasetApiService/DownloadDataset"
 INTROSPECT = "/api/v1/security.OAuthService/IntrospectToken"
 STORE = "/store/"
+
+
+def zipped(content: Mapping[str, bytes], comment: bytes = b"") -> bytes:
+    """Pack the files of a set as Kaggle does."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
+        file.comment = comment
+        for name, data in content.items():
+            file.writestr(name, data)
+    return buffer.getvalue()
 
 
 class KaggleServer:

@@ -7,7 +7,7 @@ import pandas as pd
 import pytest
 from dvc.repo import Repo
 
-from facemask.data_changes import COLUMNS, DataChanges, compare_data, examples, match, sentence, tables
+from facemask.data_changes import COLUMNS, DataChanges, compare_data, match, sentence, tables
 from facemask.labels import CLASSES
 from facemask.revisions import MissingFileError, Revision
 from tests.revisions_project import git, make_project
@@ -176,12 +176,3 @@ def test_revisions_are_read_from_git_and_dvc_older_ones_with_fewer_columns_too(t
     git(project, "commit", "-qm", "no run")
     with pytest.raises(MissingFileError, match=r"HEAD \(.*\) has no data/manifest.csv; choose a revision"):
         compare_data(Revision(project, "HEAD"), Revision(project, "before"))
-
-
-def test_examples_show_each_photograph_once_and_every_class() -> None:
-    came = [(f"new/{label}/{number}.jpg", f"{letter}{number}", "train")
-            for letter, label in zip("xyz", CLASSES, strict=True) for number in range(3)]  # fmt: skip
-    came += [(f"new/{WITH}/other.jpg", "w1", "train")]
-    found = examples(changes(BEFORE + came).came, 4)
-    assert sorted(found["group"]) == ["gw", "gx", "gy", "gz"]
-    assert list(examples(found, 2)["label"]) == list(CLASSES[:2])

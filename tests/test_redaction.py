@@ -28,6 +28,7 @@ def test_what_is_known_is_hidden_whole_if_one_secret_begins_like_another() -> No
         ("KGAT_0a1b, ghp_0a1B, github_pat_0a_1b, glpat-0a1b", "***, ***, ***, ***"),
         (f"key {'0f' * 16}", "key ***"),
         (f"content {'0f' * 32}", f"content {'0f' * 32}"),
+        (f"Missing cache files: md5: {'0f' * 16}", f"Missing cache files: md5: {'0f' * 16}"),
         ("train 1a2b3c4, 8,982 images", "train 1a2b3c4, 8,982 images"),
     ],
 )

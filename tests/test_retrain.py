@@ -1,4 +1,3 @@
-import io
 import json
 import os
 import shutil
@@ -6,7 +5,6 @@ import signal
 import subprocess
 import sys
 import time
-import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,7 +14,7 @@ import yaml
 
 from facemask.labels import CLASSES
 from facemask.retrain import Outcome, read_outcome
-from tests.kaggle_server import KaggleServer
+from tests.kaggle_server import KaggleServer, zipped
 from tests.revisions_project import git
 
 ROOT = Path(__file__).parents[1]
@@ -63,13 +61,9 @@ pathlib.Path("metrics/data.json").write_text(json.dumps(counts))
 """
 
 
-def zipped(*names: str, folders: tuple[str, ...] = CLASSES) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        for folder in folders:
-            for name in ("first.jpg", *names):
-                file.writestr(f"{folder}/{name}", f"{folder} {name}")
-    return buffer.getvalue()
+def masks(*names: str, folders: tuple[str, ...] = CLASSES) -> bytes:
+    files = [(folder, name) for folder in folders for name in ("first.jpg", *names)]
+    return zipped({f"{folder}/{name}": f"{folder} {name}".encode() for folder, name in files})
 
 
 @dataclass
@@ -145,7 +139,7 @@ def built(kaggle: KaggleServer, tmp_path_factory: pytest.TempPathFactory) -> Sce
         "PYTHONDONTWRITEBYTECODE": "1",
         "KAGGLE_API_TOKEN": SECRET,
     }
-    kaggle.sets[HANDLE, 1] = zipped()
+    kaggle.sets[HANDLE, 1] = masks()
     scene = Scene(project, kaggle, environment)
     git(folder, "init", "-q", "-b", "main", "work")
     for command in (["init", "-q"], ["config", "core.analytics", "false"], ["repro", "-q"]):
@@ -168,7 +162,7 @@ def scene(built: Scene, tmp_path: Path) -> Scene:
 
 
 def test_a_newer_version_with_the_same_files_is_no_news_and_leaves_nothing_behind(scene: Scene) -> None:
-    scene.kaggle.sets[HANDLE, 2] = zipped()
+    scene.kaggle.sets[HANDLE, 2] = masks()
     outcome = scene.retrain()
     assert (outcome.kind, outcome.title, outcome.base) == ("nothing", "Nothing new", "main")
     assert "version 2 of somebody/masks has the same files as version 1" in outcome.body
@@ -176,7 +170,7 @@ def test_a_newer_version_with_the_same_files_is_no_news_and_leaves_nothing_behin
 
 
 def test_a_run_that_is_stopped_leaves_everything_as_it_was_and_says_in_which_stage(scene: Scene) -> None:
-    scene.kaggle.sets[HANDLE, 2] = zipped("second.jpg")
+    scene.kaggle.sets[HANDLE, 2] = masks("second.jpg")
     begun, path = scene.project.parent / "begun", scene.project.parent / "outcome.json"
     command = [sys.executable, "-m", "facemask", "retrain", "--outcome", str(path)]
     environment = scene.environment | {"SLOW": str(begun)}
@@ -202,7 +196,7 @@ def test_a_clone_without_data_and_without_a_remote_does_not_train_again(scene: S
 
 @pytest.mark.slow
 def test_a_newer_version_comes_on_a_branch_after_a_failure_too_and_twice_on_the_same(scene: Scene) -> None:
-    scene.kaggle.sets[HANDLE, 2] = zipped("second.jpg")
+    scene.kaggle.sets[HANDLE, 2] = masks("second.jpg")
 
     (scene.project / ".dvc/config.local").write_text(CREDENTIALS)
     failed = scene.retrain(code=1, BROKEN="1")
@@ -246,7 +240,7 @@ def test_a_new_photograph_of_ones_own_is_news_though_dvc_does_not_look_there(sce
 
 
 def test_a_version_that_lacks_a_folder_is_told(scene: Scene) -> None:
-    scene.kaggle.sets[HANDLE, 2] = zipped(folders=("with_mask", "without_mask"))
+    scene.kaggle.sets[HANDLE, 2] = masks(folders=("with_mask", "without_mask"))
     outcome = scene.retrain(code=1)
     assert outcome.title == "Retraining failed in the stage download@masks"
     assert "somebody/masks version 2 has no folder mask_weared_incorrect: correct `folders`" in outcome.body
@@ -280,7 +274,7 @@ def test_with_a_remote_a_fresh_clone_repeats_nothing_and_the_news_are_there(scen
     clone = Scene(tmp_path / "clone", scene.kaggle, scene.environment)
     shutil.copytree(scene.project / "data/own", clone.project / "data/own")
     assert clone.retrain(BROKEN="1").kind == "nothing"
-    scene.kaggle.sets[HANDLE, 2] = zipped("second.jpg")
+    scene.kaggle.sets[HANDLE, 2] = masks("second.jpg")
     outcome = clone.retrain()
     assert "The data and the model are in the DVC remote" in outcome.body
     lock = yaml.safe_load(git(clone.project, "show", f"{outcome.branch}:dvc.lock"))

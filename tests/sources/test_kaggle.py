@@ -1,12 +1,10 @@
 import base64
 import hashlib
-import io
 import os
 import random
 import subprocess
 import sys
 import time
-import zipfile
 from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
@@ -18,7 +16,7 @@ from facemask.errors import FacemaskError
 from facemask.params import KaggleSource
 from facemask.sources import card, fetch
 from facemask.sources.kaggle import cached
-from tests.kaggle_server import DOWNLOAD, INTROSPECT, METADATA, STORE, KaggleServer
+from tests.kaggle_server import DOWNLOAD, INTROSPECT, METADATA, STORE, KaggleServer, zipped
 
 MASKS = {
     "FMD_DATASET/incorrect_mask/mc/1.jpg": b"chin",
@@ -32,14 +30,6 @@ FOLDERS = {
     "FMD_DATASET/without_mask": "without_mask",
 }
 HANDLE = "somebody/face-masks"
-
-
-def zipped(content: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as file:
-        for name, data in content.items():
-            file.writestr(name, data)
-    return buffer.getvalue()
 
 
 @pytest.fixture

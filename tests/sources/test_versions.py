@@ -1,5 +1,3 @@
-import io
-import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,19 +7,10 @@ from facemask.archives import Archive, content_hash
 from facemask.errors import FacemaskError
 from facemask.params import KaggleSource, load_params
 from facemask.sources.versions import Finding, look_for_newer, with_settings
-from tests.kaggle_server import NEWEST, STORE, KaggleServer
+from tests.kaggle_server import NEWEST, STORE, KaggleServer, zipped
 
 HANDLE = "somebody/face-masks"
 PARAMS = Path(__file__).parents[2] / "params.yaml"
-
-
-def zipped(content: dict[str, bytes], comment: bytes = b"") -> bytes:
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w") as file:
-        file.comment = comment
-        for name, data in content.items():
-            file.writestr(name, data)
-    return buffer.getvalue()
 
 
 @pytest.fixture
