@@ -2,7 +2,7 @@
 
     python benchmarks/ablation.py                                # all of it, with params.yaml
     python benchmarks/ablation.py --only chosen "no drawn masks"
-    python benchmarks/ablation.py --epochs 3 --draws 3000        # shorter trainings
+    python benchmarks/ablation.py --epochs 2 --draws 3000        # shorter trainings
     python benchmarks/ablation.py --finished                     # the table of what is done
 
 Leaves out one source at a time: trains on the others (masks are drawn over their bare faces only), and tests on all
@@ -47,18 +47,32 @@ RESAMPLES = 2000
 
 GEOMETRY = {"rotation": 0, "zoom_in": 0, "zoom_out": 0, "stretch": 0, "shear": 0, "shift": 0}
 LIGHT = {"darker": 0, "brighter": 0, "contrast": 0, "colour": 0, "gamma": 0, "side_light": 0, "grey": 0}
+HALF_LIGHT = {
+    "darker": 0.325,
+    "brighter": 0.15,
+    "contrast": 0.15,
+    "colour": 0.06,
+    "gamma": 0.15,
+    "side_light": 0.15,
+    "grey": 0.04,
+}
 CAMERA = {"blur": 0, "motion": 0, "low_resolution": 0, "noise": 0, "jpeg": 0}
 USUAL = {**GEOMETRY, **LIGHT, **CAMERA, "occlusion": 0, "zoom_in": 0.2, "zoom_out": 0.2, "shear": 10}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     LINEAR: {},
     CHOSEN: {},
+    "another seed": {"seed": 2},
     UNDRAWN: {},
     "usual augmentation (zoom, shear, flip)": {"augmentation": USUAL},
     "no varied crops": {"augmentation": GEOMETRY},
     "no varied light": {"augmentation": LIGHT},
+    "light half as varied": {"augmentation": HALF_LIGHT},
     "no camera troubles": {"augmentation": CAMERA},
     "no occlusion": {"augmentation": {"occlusion": 0}},
+    "half as many drawn masks": {"drawn_masks": 0.25},
+    "twice as many drawn masks": {"drawn_masks": 1.0},
+    "twice the draws": {"draws": 8000},
     "each file counts": {"sampling": "image"},
     "sources by size": {"source_balance": False},
     "classes by size": {"class_balance": False},
@@ -67,11 +81,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "learns from block 7": {"from_layer": "block_7_expand"},
     "96 pixels": {"image_size": 96},
     "128 pixels": {"image_size": 128},
-    "160 pixels": {"image_size": 160},
+    "192 pixels": {"image_size": 192},
     "224 pixels": {"image_size": 224},
     "half the rate": {"learning_rate": 0.5},
     "twice the rate": {"learning_rate": 2.0},
-    "no mixup": {"mixup": 0},
+    "four times the rate": {"learning_rate": 4.0},
+    "mixup": {"mixup": 0.2},
     "no label smoothing": {"label_smoothing": 0},
     "no averaging": {"averaging": 0},
     "no dropout": {"dropout": 0},
@@ -171,12 +186,14 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--epochs", type=int, help="instead of train.epochs")
     parser.add_argument("--draws", type=int, help="instead of train.draws")
     parser.add_argument("--image-size", type=int, help="instead of train.image_size")
+    parser.add_argument("--learning-rate", type=float, help="instead of train.learning_rate")
     parser.add_argument("--finished", action="store_true", help="print what is in the file already, run nothing")
     parser.add_argument("--out", type=Path, default=Path("ablation.json"), help="(default: %(default)s)")
     given = parser.parse_args(arguments)
 
     params = load_params()
-    changes = {"epochs": given.epochs, "draws": given.draws, "image_size": given.image_size}
+    names = ("epochs", "draws", "image_size", "learning_rate")
+    changes = {name: getattr(given, name) for name in names}
     changes = {name: value for name, value in changes.items() if value is not None}
     settings = TrainParams.model_validate(params.train.model_dump() | changes)
     table = read_split(SPLIT)
@@ -205,8 +222,8 @@ def main(arguments: list[str] | None = None) -> None:
                 results.append(entry)
     for source in dict.fromkeys(entry["run"]["source"] for entry in results):
         print(table_of(results, source), end="\n\n")
-    size = f"--epochs {settings.epochs} --draws {settings.draws} --image-size {settings.image_size}"
-    print(f"`ablation.py {size}`, in per cent, each photograph counting once; intervals of 95 %, seed {settings.seed}.")
+    used = " ".join(f"--{name.replace('_', '-')} {getattr(settings, name)}" for name in names)
+    print(f"`ablation.py {used}`, in per cent, each photograph counting once; intervals of 95 %, seed {settings.seed}.")
 
 
 def _draw(table: pd.DataFrame, path: Path, params: Params) -> tuple[Path, pd.DataFrame]:

@@ -191,12 +191,12 @@ class TrainParams(Settings):
 
     image_size: Annotated[int, Field(ge=32, le=1024)] = 160
     from_layer: str = "block_11_expand"
-    epochs: Annotated[int, Field(ge=1, le=20)] = 5
+    epochs: Annotated[int, Field(ge=1, le=20)] = 3
     draws: Annotated[int, Field(ge=1, le=10_000_000)] = 4000
     views: Annotated[int, Field(ge=1, le=20)] = 5
     patience: Annotated[int, Field(ge=1, le=20)] = 3
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
-    learning_rate: Annotated[float, Field(gt=0, le=1)] = 5e-4
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
     warmup: Annotated[int, Field(ge=1, le=1_000_000)] = 100
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05

@@ -45,7 +45,7 @@ def test_every_row_is_a_setting_that_can_be_used() -> None:
 def test_the_table_has_a_row_for_each_training_and_compares_it_with_the_chosen_one() -> None:
     results = [
         {"run": {"variant": name, "source": "b"}, "figures": figures(rows), "rows": rows.to_dict("list")}
-        for name, rows in ((CHOSEN, predictions(True, True, True)), ("no mixup", predictions(False, False, False)))
+        for name, rows in ((CHOSEN, predictions(True, True, True)), ("no dropout", predictions(False, False, False)))
     ]
     lines = table_of(results, "b").splitlines()
     assert lines[0].startswith("| trained without b |")
