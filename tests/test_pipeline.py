@@ -12,6 +12,7 @@ from typing import Any
 import pandas as pd
 import pytest
 import yaml
+from dvc.repo import Repo
 from PIL import Image, ImageEnhance
 
 from facemask.leaks import read_leaks
@@ -159,10 +160,12 @@ def test_a_run_from_nothing_gives_the_same_lock(built: Path, tmp_path: Path) -> 
     ],
 )
 def test_a_changed_setting_makes_exactly_the_stages_that_read_it_out_of_date(
-    copy_of_built: Path, key: str, value: Any, stages: str
+    copy_of_built: Path, monkeypatch: pytest.MonkeyPatch, key: str, value: Any, stages: str
 ) -> None:
+    monkeypatch.chdir(copy_of_built)
     set_params(copy_of_built, {key: value})
-    changed = json.loads(dvc(copy_of_built, "status", "--json"))
+    with Repo() as repo:  # what `dvc status` shows, without starting it once for each setting
+        changed = repo.status()
     own = [name for name, changes in changed.items() if any("params.yaml" in str(change) for change in changes)]
     assert sorted(own) == stages.split()
 
@@ -174,8 +177,8 @@ def test_what_does_not_depend_on_a_changed_setting_is_not_run_again(copy_of_buil
 
 def test_a_new_split_trains_again_but_does_not_draw_merge_or_group_again(copy_of_built: Path) -> None:
     set_params(copy_of_built, {"split.seed": 2})
-    assert stages_run(dvc(copy_of_built, "repro", "render")) == ["split", "render"]
-    assert stages_run(dvc(copy_of_built, "repro", "--dry", "train")) == ["train"]
+    assert stages_run(dvc(copy_of_built, "repro", "split")) == ["split"]
+    assert stages_run(dvc(copy_of_built, "repro", "--dry", "train")) == ["render", "train"]
 
 
 def test_a_wrong_setting_stops_the_run_before_any_work(copy_of_built: Path) -> None:
@@ -215,11 +218,10 @@ def test_own_photographs_need_an_entry_and_new_ones_are_noticed(
 ) -> None:
     own_photographs(copy_of_built / "data" / "own", 8)
     set_params(copy_of_built, {"data.sources": ["own"]})
-    ran = stages_run(dvc(copy_of_built, "repro", "render"))
-    assert ran == ["download@own", "merge", "group", "split", "render"]
+    assert stages_run(dvc(copy_of_built, "repro", "split")) == ["download@own", "merge", "group", "split"]
     assert figures(copy_of_built, "data")["images"] == 24
     own_photographs(copy_of_built / "data" / "own", 9)
-    assert stages_run(dvc(copy_of_built, "repro", "group")) == ["download@own", "merge", "group"]
+    assert stages_run(dvc(copy_of_built, "repro", "merge")) == ["download@own", "merge"]
 
 
 def test_the_same_photograph_in_two_classes_of_own_photographs_is_left_out_and_listed(
