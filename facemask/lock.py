@@ -73,6 +73,10 @@ def _refuse_conflict(lock: Path) -> None:
     try:
         text = lock.read_text(encoding="utf-8")
     except FileNotFoundError as error:
+        if not (lock.parent / "dvc.yaml").exists():
+            raise FacemaskError(
+                f"{lock.parent.resolve()} has no dvc.yaml: run the command in the project's folder"
+            ) from error
         raise FacemaskError(f"{lock} is missing: the pipeline was never run here. {REPAIR}") from error
     except UnicodeDecodeError as error:
         raise FacemaskError(f"{lock} is no text: check out either version of it. {REPAIR}") from error

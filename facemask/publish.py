@@ -42,7 +42,7 @@ class Place:
         """Read the variables that GitHub sets, and `RETRAIN_TOKEN`.
 
         Raises:
-            FacemaskError: one is missing.
+            FacemaskError: one is missing, or is no address where it must be one.
         """
         name, token = environment.get("GITHUB_REPOSITORY", ""), environment.get(TOKEN, "").strip()
         if not name:
@@ -52,6 +52,8 @@ class Place:
         if not token:
             raise FacemaskError(f"{TOKEN} is not set: make a token for the bot, {_NEEDED} (docs/retrain.md)")
         api = environment.get("GITHUB_API_URL") or "https://api.github.com"
+        if not api.startswith(("https://", "http://")):
+            raise FacemaskError(f"GITHUB_API_URL is {api!r}, which is no address: it looks like https://api.github.com")
         return cls(name, api, environment.get("GITHUB_SERVER_URL") or "https://github.com", token)
 
 

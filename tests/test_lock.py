@@ -159,6 +159,8 @@ def test_a_lock_that_is_none_is_refused_in_a_sentence(clone: Path, text: str | N
 
 
 def test_a_folder_without_a_project_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    with pytest.raises(FacemaskError, match=r"has no dvc\.yaml: run the command in the project's folder"):
+        stale_stages(tmp_path)
     write_text(tmp_path / "dvc.lock", "schema: '2.0'\n")
     with pytest.raises(FacemaskError, match="is no DVC project: run the command in one"):
         stale_stages(tmp_path)

@@ -129,6 +129,8 @@ def test_a_file_that_is_no_outcome_is_refused(tmp_path: Path, content: str | Non
 def test_what_is_missing_is_named(project: Path, github: GitHubServer) -> None:
     assert fault(NEWS, project, github, RETRAIN_TOKEN="").startswith("RETRAIN_TOKEN is not set: make a token")
     assert "set it to owner/repository" in fault(NEWS, project, github, GITHUB_REPOSITORY="")
+    wrong = fault(NEWS, project, github, GITHUB_API_URL="api.github.com")
+    assert wrong == "GITHUB_API_URL is 'api.github.com', which is no address: it looks like https://api.github.com"
 
 
 @pytest.mark.parametrize(
