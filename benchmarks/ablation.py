@@ -21,6 +21,7 @@ import argparse
 import contextlib
 import sys
 import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -39,23 +40,22 @@ from facemask.unseen import leave_out
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.compare_splits import BACKBONE, IMAGES, SMALL_BATCH, SPLIT, fingerprint, run_linear
+from benchmarks.compare_splits import BACKBONE, IMAGES, SMALL_BATCH, SPLIT, fingerprint, linear_features, run_linear
 from benchmarks.kept import find_kept, keep
 
 CHOSEN, LINEAR, UNDRAWN = "chosen", "linear", "no drawn masks"
 RESAMPLES = 2000
 
+
+@dataclass(frozen=True)
+class Times:
+    """A change by a factor, whatever params.yaml has."""
+
+    factor: float
+
+
 GEOMETRY = {"rotation": 0, "zoom_in": 0, "zoom_out": 0, "stretch": 0, "shear": 0, "shift": 0}
 LIGHT = {"darker": 0, "brighter": 0, "contrast": 0, "colour": 0, "gamma": 0, "side_light": 0, "grey": 0}
-HALF_LIGHT = {
-    "darker": 0.325,
-    "brighter": 0.15,
-    "contrast": 0.15,
-    "colour": 0.06,
-    "gamma": 0.15,
-    "side_light": 0.15,
-    "grey": 0.04,
-}
 CAMERA = {"blur": 0, "motion": 0, "low_resolution": 0, "noise": 0, "jpeg": 0}
 USUAL = {**GEOMETRY, **LIGHT, **CAMERA, "occlusion": 0, "zoom_in": 0.2, "zoom_out": 0.2, "shear": 10}
 
@@ -67,12 +67,12 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "usual augmentation (zoom, shear, flip)": {"augmentation": USUAL},
     "no varied crops": {"augmentation": GEOMETRY},
     "no varied light": {"augmentation": LIGHT},
-    "light half as varied": {"augmentation": HALF_LIGHT},
+    "light half as varied": {"augmentation": dict.fromkeys(LIGHT, Times(0.5))},
     "no camera troubles": {"augmentation": CAMERA},
     "no occlusion": {"augmentation": {"occlusion": 0}},
-    "half as many drawn masks": {"drawn_masks": 0.25},
-    "twice as many drawn masks": {"drawn_masks": 1.0},
-    "twice the draws": {"draws": 8000},
+    "half as many drawn masks": {"drawn_masks": Times(0.5)},
+    "twice as many drawn masks": {"drawn_masks": Times(2)},
+    "twice the draws": {"draws": Times(2)},
     "each file counts": {"sampling": "image"},
     "sources by size": {"source_balance": False},
     "classes by size": {"class_balance": False},
@@ -83,9 +83,9 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "128 pixels": {"image_size": 128},
     "192 pixels": {"image_size": 192},
     "224 pixels": {"image_size": 224},
-    "half the rate": {"learning_rate": 0.5},
-    "twice the rate": {"learning_rate": 2.0},
-    "four times the rate": {"learning_rate": 4.0},
+    "half the rate": {"learning_rate": Times(0.5)},
+    "twice the rate": {"learning_rate": Times(2)},
+    "four times the rate": {"learning_rate": Times(4)},
     "mixup": {"mixup": 0.2},
     "no label smoothing": {"label_smoothing": 0},
     "no averaging": {"averaging": 0},
@@ -95,12 +95,20 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def changed(settings: TrainParams, change: dict[str, Any]) -> TrainParams:
-    """Apply one change of `VARIANTS`; a learning rate is a factor."""
-    values = settings.model_dump()
-    values |= {name: value for name, value in change.items() if name not in ("augmentation", "learning_rate")}
-    values["augmentation"] |= change.get("augmentation", {})
-    values["learning_rate"] *= change.get("learning_rate", 1.0)
-    return TrainParams.model_validate(values)
+    """Apply one change of `VARIANTS`."""
+    return TrainParams.model_validate(_merged(settings.model_dump(), change))
+
+
+def _merged(values: dict[str, Any], change: dict[str, Any]) -> dict[str, Any]:
+    result = dict(values)
+    for name, new in change.items():
+        if isinstance(new, dict):
+            result[name] = _merged(values[name], new)
+        elif isinstance(new, Times):
+            result[name] = type(values[name])(values[name] * new.factor)
+        else:
+            result[name] = new
+    return result
 
 
 def figures(rows: pd.DataFrame) -> dict[str, Any]:
@@ -143,10 +151,7 @@ def run(
     """Train one variant and predict what was left out; return the rows of `test` with the column `prediction`."""
     with Archive(IMAGES) as images, Archive(drawn[0]) as pictures, tempfile.TemporaryDirectory() as states:
         if variant == LINEAR:
-            from facemask.features import compute_features
-
-            features = compute_features(images, list(table["id"]), settings.image_size, BACKBONE, "tensorflow")
-            return run_linear(table, features, settings)
+            return run_linear(table, linear_features(images, table, settings), settings)
         from facemask.engine import keras
 
         keras.backend.clear_session()  # or each model stays in memory
@@ -193,8 +198,7 @@ def main(arguments: list[str] | None = None) -> None:
 
     params = load_params()
     names = ("epochs", "draws", "image_size", "learning_rate")
-    changes = {name: getattr(given, name) for name in names}
-    changes = {name: value for name, value in changes.items() if value is not None}
+    changes = {name: value for name in names if (value := getattr(given, name)) is not None}
     settings = TrainParams.model_validate(params.train.model_dump() | changes)
     table = read_split(SPLIT)
     sources = given.sources or sorted(table["source"].unique())

@@ -83,6 +83,13 @@ def parts(table: pd.DataFrame, manner: str, count: int, fold: int, val: float, s
     return table.assign(part=part)
 
 
+def linear_features(archive: Archive, table: pd.DataFrame, settings: TrainParams) -> NDArray[np.float32]:
+    """Compute what `run_linear` learns from, in the order of `table`: float32 (n, 1280)."""
+    from facemask.features import compute_features
+
+    return compute_features(archive, list(table["id"]), settings.image_size, BACKBONE, "tensorflow")
+
+
 def run_linear(split: pd.DataFrame, features: NDArray[np.float32], settings: TrainParams) -> pd.DataFrame:
     """Fit on one epoch's draws from `train` and `val`, since nothing is stopped early; predict `test`.
 
@@ -194,11 +201,7 @@ def main(arguments: list[str] | None = None) -> None:
                     rows = run_full(split, settings, params.render)
                 else:
                     if features is None:
-                        from facemask.features import compute_features
-
-                        features = compute_features(
-                            archive, list(table["id"]), settings.image_size, BACKBONE, "tensorflow"
-                        )
+                        features = linear_features(archive, table, settings)
                     rows = run_linear(split, features, settings)
                 entry = {"run": run, "figures": figures(rows)}
                 keep(given.out, entry)

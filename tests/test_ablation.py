@@ -38,6 +38,10 @@ def test_every_row_is_a_setting_that_can_be_used() -> None:
     for change in VARIANTS.values():
         assert isinstance(changed(settings, change), TrainParams)
     assert changed(settings, VARIANTS["twice the rate"]).learning_rate == 2 * settings.learning_rate
+    assert changed(settings, VARIANTS["twice the draws"]).draws == 2 * settings.draws
+    half = changed(settings, VARIANTS["light half as varied"]).augmentation
+    assert (half.darker, half.grey) == (settings.augmentation.darker / 2, settings.augmentation.grey / 2)
+    assert half.blur == settings.augmentation.blur
     assert changed(settings, VARIANTS["no varied light"]).augmentation.darker == 0
     assert changed(settings, VARIANTS["no varied light"]).augmentation.blur == settings.augmentation.blur
 

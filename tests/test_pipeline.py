@@ -218,10 +218,11 @@ def test_own_photographs_need_an_entry_and_new_ones_are_noticed(
 ) -> None:
     own_photographs(copy_of_built / "data" / "own", 8)
     set_params(copy_of_built, {"data.sources": ["own"]})
-    assert stages_run(dvc(copy_of_built, "repro", "split")) == ["download@own", "merge", "group", "split"]
+    ran = stages_run(dvc(copy_of_built, "repro", "evaluate"))
+    assert ran == ["download@own", "merge", "group", "split", "render", "train", "evaluate"]
     assert figures(copy_of_built, "data")["images"] == 24
     own_photographs(copy_of_built / "data" / "own", 9)
-    assert stages_run(dvc(copy_of_built, "repro", "merge")) == ["download@own", "merge"]
+    assert stages_run(dvc(copy_of_built, "repro", "group")) == ["download@own", "merge", "group"]
 
 
 def test_the_same_photograph_in_two_classes_of_own_photographs_is_left_out_and_listed(
@@ -335,3 +336,14 @@ def test_a_source_that_is_no_longer_used_leaves_nothing_behind(copy_of_built: Pa
     shutil.copyfile(raw / "sample.json", raw / "old.json")
     dvc(copy_of_built, "repro", "merge")
     assert sorted(file.name for file in (copy_of_built / "data" / "raw").iterdir()) == ["sample.json", "sample.zip"]
+
+
+def test_the_lock_of_a_clone_without_data_is_seen_to_be_current(built: Path, tmp_path: Path) -> None:
+    run(built, "git", "add", "-A")
+    run(built, "git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "results")
+    assert run(tmp_path, "git", "clone", "-q", str(built), "clone").returncode == 0
+    assert stages_run(dvc(tmp_path / "clone", "repro", "--dry", "--allow-missing")) == []
+    set_params(tmp_path / "clone", {"train.dropout": 0.4})
+    stale = run(tmp_path / "clone", "dvc", "repro", "--dry", "--allow-missing")
+    assert "Stage 'backbone' didn't change" in stale.stdout
+    assert "train" in stages_run(stale.stdout) or "failed to reproduce 'train'" in stale.stderr
