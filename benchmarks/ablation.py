@@ -29,14 +29,14 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from facemask.archives import Archive, Archives
-from facemask.evaluation import predict_parts
-from facemask.labels import CLASSES
-from facemask.params import Params, TrainParams, load_params
-from facemask.parts import read_split
-from facemask.rendering.run import render
-from facemask.training import Folders, train
-from facemask.unseen import leave_out
+from facemask.core.classes import CLASSES
+from facemask.core.params import Params, TrainParams, load_params
+from facemask.data.synthetic.pipeline import render
+from facemask.dataset.archive import Archive, Archives
+from facemask.dataset.split import read_split
+from facemask.evaluation.leave_one_source_out import leave_out
+from facemask.evaluation.metrics import predict_parts
+from facemask.training.trainer import Folders, train
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -152,7 +152,7 @@ def run(
     with Archive(IMAGES) as images, Archive(drawn[0]) as pictures, tempfile.TemporaryDirectory() as states:
         if variant == LINEAR:
             return run_linear(table, linear_features(images, table, settings), settings)
-        from facemask.engine import keras
+        from facemask.models.tensorflow import keras
 
         keras.backend.clear_session()  # or each model stays in memory
         rows = table if variant == UNDRAWN else pd.concat([table, drawn[1]], ignore_index=True)

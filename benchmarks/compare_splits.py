@@ -33,12 +33,12 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from facemask.archives import Archive
-from facemask.draws import epoch_order
-from facemask.evaluation import headline, per_class
-from facemask.labels import CLASSES
-from facemask.params import Params, RenderParams, TrainParams, load_params
-from facemask.parts import DROPPED, read_split
+from facemask.core.classes import CLASSES
+from facemask.core.params import Params, RenderParams, TrainParams, load_params
+from facemask.dataset.archive import Archive
+from facemask.dataset.split import DROPPED, read_split
+from facemask.evaluation.metrics import headline, per_class
+from facemask.training.sampler import epoch_order
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -85,7 +85,7 @@ def parts(table: pd.DataFrame, manner: str, count: int, fold: int, val: float, s
 
 def linear_features(archive: Archive, table: pd.DataFrame, settings: TrainParams) -> NDArray[np.float32]:
     """Compute what `run_linear` learns from, in the order of `table`: float32 (n, 1280)."""
-    from facemask.features import compute_features
+    from facemask.models.features import compute_features
 
     return compute_features(archive, list(table["id"]), settings.image_size, BACKBONE, "tensorflow")
 
@@ -110,9 +110,9 @@ def run_full(split: pd.DataFrame, settings: TrainParams, drawing: RenderParams) 
     Returns:
         The rows of `test`, with the column `prediction`.
     """
-    from facemask.engine import keras
-    from facemask.training import Folders
-    from facemask.unseen import predict_unseen
+    from facemask.evaluation.leave_one_source_out import predict_unseen
+    from facemask.models.tensorflow import keras
+    from facemask.training.trainer import Folders
 
     keras.backend.clear_session()  # or each fold's model stays in memory
     with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory() as empty:

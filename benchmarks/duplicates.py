@@ -39,14 +39,14 @@ import cv2
 import numpy as np
 import pandas as pd
 
-from facemask.archives import Archive, write_archive
-from facemask.errors import FacemaskError
-from facemask.grouping import connect, find_links
-from facemask.images import UnusableImage, decode
-from facemask.labels import CLASSES
-from facemask.params import GroupParams
-from facemask.progress import track
-from facemask.sources.sample import draw_sample
+from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
+from facemask.core.params import GroupParams
+from facemask.core.progress import track
+from facemask.data.duplicates.grouping import connect, find_links
+from facemask.data.sources.sample import draw_sample
+from facemask.dataset.archive import Archive, write_archive
+from facemask.dataset.decode import UnusableImage, decode
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))

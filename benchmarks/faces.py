@@ -27,16 +27,16 @@ import skimage.data
 from numpy.typing import NDArray
 from sklearn.datasets import load_sample_images
 
-from facemask.archives import Archive
-from facemask.decision import UNCERTAIN
-from facemask.errors import FacemaskError
-from facemask.faces import LEVELS, SMALL_FACES, Box, FaceDetector, crop_face
-from facemask.images import decode, resize
-from facemask.labels import CLASSES
-from facemask.options import MIN_SCORE
-from facemask.parts import part_of, read_split
-from facemask.predict import Classifier
-from facemask.progress import track
+from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
+from facemask.core.progress import track
+from facemask.dataset.archive import Archive
+from facemask.dataset.decode import decode, resize
+from facemask.dataset.split import part_of, read_split
+from facemask.faces.defaults import MIN_SCORE
+from facemask.faces.detector import LEVELS, SMALL_FACES, Box, FaceDetector, crop_face
+from facemask.inference.predictor import Classifier
+from facemask.models.decision import UNCERTAIN
 
 Picture = NDArray[np.uint8]
 

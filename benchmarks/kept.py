@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from facemask.outs import write_text
+from facemask.core.files import write_text
 
 
 def read_kept(path: Path) -> list[dict[str, Any]]:

@@ -23,8 +23,8 @@ import cv2
 import numpy as np
 import yaml
 
-from facemask.archives import write_archive
-from facemask.labels import CLASSES
+from facemask.core.classes import CLASSES
+from facemask.dataset.archive import write_archive
 
 ROOT = Path(__file__).parents[1]
 BASES = 20

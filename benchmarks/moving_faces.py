@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
-from facemask.video import write_video
+from facemask.inference.video.capture import write_video
 
 Picture = NDArray[np.uint8]
 

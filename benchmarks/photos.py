@@ -7,8 +7,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask.images import decode, resize
-from facemask.sources.sample import draw_sample
+from facemask.data.sources.sample import draw_sample
+from facemask.dataset.decode import decode, resize
 
 Picture = NDArray[np.uint8]
 

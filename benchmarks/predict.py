@@ -26,7 +26,7 @@ from PIL import Image
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.photos import drawn_portraits, group_photo
-from facemask.progress import track
+from facemask.core.progress import track
 
 PORTRAITS_PER_CLASS = 12
 MOST_FACES = 3

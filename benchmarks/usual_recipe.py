@@ -34,12 +34,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from facemask.archives import Archive, Archives
-from facemask.evaluation import predict_parts
-from facemask.labels import CLASSES
-from facemask.params import TrainParams, load_params
-from facemask.parts import PARTS, read_split
-from facemask.rendered import read_rendered
+from facemask.core.classes import CLASSES
+from facemask.core.params import TrainParams, load_params
+from facemask.dataset.archive import Archive, Archives
+from facemask.dataset.split import PARTS, read_split
+from facemask.dataset.synthetic import read_rendered
+from facemask.evaluation.metrics import predict_parts
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -65,7 +65,7 @@ def unpack(archive: Archive, rows: pd.DataFrame, folder: Path) -> None:
     Raises:
         SystemExit: Keras would pass over a file because of its ending.
     """
-    from facemask.engine import tf
+    from facemask.models.tensorflow import tf
 
     read = {f".{ending}" for ending in tf.keras.preprocessing.image.DirectoryIterator.white_list_formats}
     if refused := {Path(name).suffix.lower() for name in rows["id"]} - read:
@@ -87,7 +87,7 @@ def flow(folder: Path, subset: str | None) -> Any:
     Returns:
         A Keras data set of float32 (batch, 224, 224, 3) in [0, 1] and one-hot labels.
     """
-    from facemask.engine import tf
+    from facemask.models.tensorflow import tf
 
     augmentation: dict[str, Any] = {"shear_range": 0.2, "zoom_range": 0.2, "horizontal_flip": True}
     # Only tf.keras still has it; in the package keras its name is private.
@@ -106,8 +106,8 @@ def flow(folder: Path, subset: str | None) -> Any:
 
 def build_usual(backbone: Path) -> Any:
     """Build and compile the usual model: float32 (batch, 224, 224, 3) in, probabilities (batch, 3) out."""
-    from facemask.backbone import build_backbone, load_backbone
-    from facemask.engine import keras
+    from facemask.models.backbone import build_backbone, load_backbone
+    from facemask.models.tensorflow import keras
 
     base = build_backbone(keras.Input((SIDE, SIDE, 3)))
     load_backbone(base, backbone)
@@ -132,7 +132,7 @@ def train_usual(folder: Path, backbone: Path, epochs: int, seed: int) -> tuple[A
         The model of the epoch with the lowest validation loss, and one row per epoch: `seconds` and
         `processor seconds` from the start to its end, `loss`, `accuracy`, `val_loss`, `val_accuracy`.
     """
-    from facemask.engine import keras
+    from facemask.models.tensorflow import keras
 
     start, used = time.perf_counter(), time.process_time()
     keras.utils.set_random_seed(seed)
@@ -164,7 +164,7 @@ def train_usual(folder: Path, backbone: Path, epochs: int, seed: int) -> tuple[A
 
 def train_ours(archives: Archives, rows: pd.DataFrame, settings: TrainParams) -> tuple[Any, float, float]:
     """Train as the stage `train` does; return the model, the seconds of the whole call and the processor's seconds."""
-    from facemask.training import Folders, train
+    from facemask.training.trainer import Folders, train
 
     with tempfile.TemporaryDirectory() as empty:
         folders = Folders(states=Path(empty) / "states", views=Path(empty) / "views")

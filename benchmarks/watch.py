@@ -24,11 +24,11 @@ from numpy.typing import NDArray
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from benchmarks.moving_faces import HEIGHT, WIDTH, moving_faces
-from facemask.faces import Box, FaceDetector
-from facemask.options import MIN_SCORE
-from facemask.predict import Classifier
-from facemask.video import VideoSource, write_video
-from facemask.watch import Watcher, mark_people
+from facemask.faces.defaults import MIN_SCORE
+from facemask.faces.detector import Box, FaceDetector
+from facemask.inference.predictor import Classifier
+from facemask.inference.video.capture import VideoSource, write_video
+from facemask.inference.video.watch import Watcher, mark_people
 
 RATE = 15.0
 

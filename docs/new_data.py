@@ -6,8 +6,8 @@ from pathlib import Path
 
 from PIL import Image, ImageEnhance
 
-from facemask.archives import Archive
-from facemask.sources.sample import draw_sample
+from facemask.data.sources.sample import draw_sample
+from facemask.dataset.archive import Archive
 
 
 def main(folder: Path) -> None:

@@ -9,12 +9,12 @@ from pathlib import Path
 
 from PIL import Image
 
-from facemask.archives import Archive
-from facemask.labels import CLASSES
-from facemask.manifest import read_manifest
-from facemask.outs import atomic_path, write_text
-from facemask.parts import part_of, read_split
-from facemask.report.figures import confusion_matrix
+from facemask.core.classes import CLASSES
+from facemask.core.files import atomic_path, write_text
+from facemask.dataset.archive import Archive
+from facemask.dataset.manifest import read_manifest
+from facemask.dataset.split import part_of, read_split
+from facemask.presentation.charts import confusion_matrix
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))

@@ -1,3 +1,1 @@
-"""Learns to tell a face mask worn right from one worn wrong and from none, and hands over a model to use."""
-
-__version__ = "0.1.0"
+"""Face-mask classification: the library behind the pipeline stages and the command `facemask`."""

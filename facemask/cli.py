@@ -9,8 +9,9 @@ from typing import Annotated
 
 import typer
 
-from facemask.errors import FacemaskError
-from facemask.options import MARGIN, MIN_FACE, MIN_SCORE, Options
+from facemask.core.errors import FacemaskError
+from facemask.faces.defaults import MARGIN, MIN_FACE, MIN_SCORE
+from facemask.inference.options import Options
 
 app = typer.Typer(
     help="Tell a face mask worn right from one worn wrong and from none.",
@@ -97,31 +98,31 @@ def predict(
     1 when some could not be used (the others are answered all the same) or
     there is no model; 2 when the command was mistyped.
     """
-    from facemask import answers
-    from facemask.inputs import find_inputs, refuse_overwriting
-    from facemask.predict import predict_files
-    from facemask.progress import track
+    from facemask.core.progress import track
+    from facemask.inference import writers
+    from facemask.inference.inputs import find_inputs, refuse_overwriting
+    from facemask.inference.predictor import predict_files
 
     for path in output or []:
-        if path.suffix.lower() not in answers.SUFFIXES:
-            raise typer.BadParameter(f"{path} must end in {' or '.join(answers.SUFFIXES)}", param_hint="--output")
+        if path.suffix.lower() not in writers.SUFFIXES:
+            raise typer.BadParameter(f"{path} must end in {' or '.join(writers.SUFFIXES)}", param_hint="--output")
     files = find_inputs(inputs)
     refuse_overwriting(files, [*(output or []), *(pictures / file.mirrored for file in files if pictures)])
     options = Options(faces.value, margin, min_face, min_score, small_faces, pictures)
     if rev is not None:
         if model != Path("export"):
             raise typer.BadParameter("name either a revision or a folder (--model)", param_hint="--rev")
-        from facemask.earlier import fetch_model
-        from facemask.revisions import Revision
+        from facemask.review.released_model import fetch_model
+        from facemask.review.revisions import Revision
 
         model = fetch_model(Revision(Path(), rev))
     predictions = predict_files(model, files, options)
     # On a terminal the answers themselves show how far it is.
     shown = predictions if sys.stdout.isatty() else track(predictions, len(files), "predict", "files")
     with ExitStack() as stack:
-        writers = [stack.enter_context(answers.writing_to(path)) for path in output or []]
-        writers.append(answers.printing(layout.value, [file.name for file in files]))
-        tally = answers.write_all(shown, writers)
+        outputs = [stack.enter_context(writers.writing_to(path)) for path in output or []]
+        outputs.append(writers.printing(layout.value, [file.name for file in files]))
+        tally = writers.write_all(shown, outputs)
     print("".join(f"{remark}\n" for remark in tally.remarks()), end="", file=sys.stderr)
     if tally.unusable:
         raise typer.Exit(1)
@@ -148,10 +149,10 @@ def watch(
     3 when the source stops too early, 130 on Ctrl-C and 143 on SIGTERM. In
     all cases but 1 the last counts are printed and the video is kept.
     """
-    from facemask.faces import FaceDetector
-    from facemask.predict import Classifier
-    from facemask.video import SourceLost, VideoSource
-    from facemask.watch import Watcher, describe, stop_on_signal, watch_video
+    from facemask.faces.detector import FaceDetector
+    from facemask.inference.predictor import Classifier
+    from facemask.inference.video.capture import SourceLost, VideoSource
+    from facemask.inference.video.watch import Watcher, describe, stop_on_signal, watch_video
 
     watcher = Watcher(FaceDetector(model), Classifier(model))
     video = VideoSource(source, every)
@@ -183,13 +184,13 @@ def benchmark(
     busy with it, all threads together: the figure to go by where other
     programs run. `same answer` compares with the format tflite.
     """
-    from facemask import latency
-    from facemask.predict import Classifier
+    from facemask.inference import benchmark
+    from facemask.inference.predictor import Classifier
 
     side = Classifier(model).image_size
-    faces, unusable = latency.read_faces(images, side) if images else (latency.drawn_faces(side), 0)
-    timings = latency.benchmark(model, latency.choose_formats(every), faces, rounds)
-    processor = latency.processor()
+    faces, unusable = benchmark.read_faces(images, side) if images else (benchmark.drawn_faces(side), 0)
+    timings = benchmark.benchmark(model, benchmark.choose_formats(every), faces, rounds)
+    processor = benchmark.processor()
     if unusable:
         print(f"{unusable} of {unusable + len(faces)} files could not be used", file=sys.stderr)
     if layout is Layout.JSON:
@@ -198,7 +199,7 @@ def benchmark(
         return
     kind = "pictures" if images else "drawn faces"
     print(f"{processor}; {len(faces)} {kind} of {side} x {side} pixels\n")
-    print(latency.table(timings), end="")
+    print(benchmark.table(timings), end="")
 
 
 @app.command()
@@ -220,14 +221,14 @@ def compare(
 
     Ends with 0 whatever was found, and with 1 when the comparison could not be made.
     """
-    from facemask import compare_page
-    from facemask.outs import write_text
-    from facemask.revisions import Revision
+    from facemask.core.files import write_text
+    from facemask.review import comparison_page
+    from facemask.review.revisions import Revision
 
-    compared = compare_page.compare_revisions(Revision(Path(), rev), Revision(Path(), other))
-    print({Document.TEXT: compare_page.text, Document.MARKDOWN: compare_page.markdown}[output](compared), end="")
+    compared = comparison_page.compare_revisions(Revision(Path(), rev), Revision(Path(), other))
+    print({Document.TEXT: comparison_page.text, Document.MARKDOWN: comparison_page.markdown}[output](compared), end="")
     if html:
-        write_text(html, compare_page.html(compared, Path()))
+        write_text(html, comparison_page.html(compared, Path()))
 
 
 @app.command()
@@ -244,8 +245,8 @@ def gate(
     What is allowed is read from the earlier revision, so that a change can't open its own gate. Ends with 0 if the
     gate is open, and with 1 if it is closed or if the models can't be compared.
     """
-    from facemask.gate import ask
-    from facemask.revisions import Revision
+    from facemask.review.gate import ask
+    from facemask.review.revisions import Revision
 
     judgement = ask(Revision(Path(), rev), Revision(Path(), other), if_comparable)
     print(judgement.sentence)
@@ -267,9 +268,9 @@ def review(
     What can't be had, such as files of DVC in a fork without a remote, is said, and the rest is shown. Ends with 0
     whatever was found, and with 1 if git does not know a revision.
     """
-    from facemask import review as reviewed
-    from facemask.outs import write_text
-    from facemask.revisions import Revision
+    from facemask.core.files import write_text
+    from facemask.review import review as reviewed
+    from facemask.review.revisions import Revision
 
     found = reviewed.review_revisions(Revision(Path(), rev), Revision(Path(), other))
     print({Document.TEXT: reviewed.text, Document.MARKDOWN: reviewed.markdown}[output](found), end="")
@@ -283,7 +284,7 @@ def check_lock() -> None:
 
     Ends with 0 if it is, and with 1 if a stage would run again; the message says which, why, and what to do.
     """
-    from facemask.lock import CURRENT, explain, stale_stages
+    from facemask.review.lock_check import CURRENT, explain, stale_stages
 
     if stale := stale_stages(Path()):
         raise FacemaskError(explain(stale))
@@ -312,8 +313,8 @@ def new_data(
 
     Ends with 0 whatever was found, and with 1 when it could not be checked.
     """
-    from facemask import new_data_page
-    from facemask.new_data import check_new_data
+    from facemask.review import new_data_page
+    from facemask.review.new_data import check_new_data
 
     found = check_new_data(what, version, folders_of)
     if layout is Findings.JSON:
@@ -335,7 +336,7 @@ def retrain(
 
     Ends with 0 whether there was news or not, and with 1 if a step failed.
     """
-    from facemask.retrain import retrain as train_again
+    from facemask.review.retrain import retrain as train_again
 
     result = train_again(Path(), outcome, summary)
     print(f"\n{result.title}\n\n{result.body}")
@@ -352,9 +353,9 @@ def publish(outcome: Annotated[Path, typer.Argument(help="What `retrain --outcom
     Needs GITHUB_REPOSITORY (owner/name) and RETRAIN_TOKEN in the environment.
     What was told already is updated and not told twice.
     """
-    from facemask.publish import Place
-    from facemask.publish import publish as tell
-    from facemask.retrain import read_outcome
+    from facemask.review.github import Place
+    from facemask.review.github import publish as tell
+    from facemask.review.retrain import read_outcome
 
     result = read_outcome(outcome)
     print(result.title if result.kind == "nothing" else tell(result, Path(), Place.from_environment()))

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
-from facemask.errors import FacemaskError
-from facemask.labels import CLASSES
+from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
 
 
 def summarise_run(project: Path) -> str:

@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from facemask.backbone import write_backbone
-from facemask.params import load_params
-from facemask.stage import run
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.models.backbone import write_backbone
 
 
 def main() -> None:

@@ -2,11 +2,11 @@
 
 from pathlib import Path
 
-from facemask.errors import FacemaskError
-from facemask.outs import write_json
-from facemask.params import load_params
-from facemask.sources import card, fetch
-from facemask.stage import run
+from facemask.core.errors import FacemaskError
+from facemask.core.files import write_json
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.data.sources import card, fetch
 
 
 def main(name: str) -> None:

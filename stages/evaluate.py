@@ -2,9 +2,15 @@
 
 from pathlib import Path
 
-from facemask.archives import Archive
-from facemask.decision import write_decision
-from facemask.evaluation import (
+from facemask.core.files import write_json
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.core.tables import write_table
+from facemask.dataset.archive import Archive
+from facemask.dataset.manifest import read_manifest
+from facemask.dataset.predictions import write_answers, write_predictions
+from facemask.dataset.split import part_of, read_split
+from facemask.evaluation.metrics import (
     evaluate,
     evaluate_slices,
     precision_recall_points,
@@ -13,15 +19,9 @@ from facemask.evaluation import (
     risk_coverage,
     roc_points,
 )
-from facemask.manifest import read_manifest
-from facemask.model import load_model
-from facemask.outs import write_json
-from facemask.params import load_params
-from facemask.parts import part_of, read_split
-from facemask.predictions import write_answers, write_predictions
-from facemask.selective import choose_decision, decided
-from facemask.stage import run
-from facemask.tables import write_table
+from facemask.evaluation.selective import choose_decision, decided
+from facemask.models.classifier import load_model
+from facemask.models.decision import write_decision
 
 
 def main() -> None:

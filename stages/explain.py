@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from facemask.activation import COLUMNS, choose_shown, draw_blocks, explain, read_explainer, summarise
-from facemask.archives import Archive
-from facemask.outs import write_bytes, write_json
-from facemask.params import load_params
-from facemask.parts import part_of
-from facemask.predictions import read_predictions
-from facemask.sessions import read_model
-from facemask.sheets import draw_sheet
-from facemask.stage import run
+from facemask.core.files import write_bytes, write_json
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.dataset.archive import Archive
+from facemask.dataset.predictions import read_predictions
+from facemask.dataset.split import part_of
+from facemask.evaluation.class_activation import COLUMNS, choose_shown, draw_blocks, explain, read_explainer, summarise
+from facemask.evaluation.onnx_session import read_model
+from facemask.presentation.contact_sheet import draw_sheet
 
 
 def main() -> None:

@@ -4,10 +4,14 @@ from pathlib import Path
 
 import numpy as np
 
-from facemask.archives import Archive
-from facemask.batches import plain_batches
-from facemask.decision import read_decision
-from facemask.export import (
+from facemask.core.files import atomic_path, write_json
+from facemask.core.params import load_params
+from facemask.core.progress import track
+from facemask.core.stage_runner import run
+from facemask.dataset.archive import Archive
+from facemask.dataset.batches import plain_batches
+from facemask.dataset.split import part_of, read_split
+from facemask.export.exporter import (
     BATCH,
     check_formats,
     choose_calibration,
@@ -18,13 +22,9 @@ from facemask.export import (
     run_formats,
     sizes,
 )
-from facemask.faces import write_detector
-from facemask.model import calibrated, load_model
-from facemask.outs import atomic_path, write_json
-from facemask.params import load_params
-from facemask.parts import part_of, read_split
-from facemask.progress import track
-from facemask.stage import run
+from facemask.faces.detector import write_detector
+from facemask.models.classifier import calibrated, load_model
+from facemask.models.decision import read_decision
 
 
 def main() -> None:

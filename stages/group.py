@@ -2,16 +2,16 @@
 
 from pathlib import Path
 
-from facemask.archives import Archive
-from facemask.duplicates import flag_copies
-from facemask.grouping import connect, find_links, write_links
-from facemask.inventory import describe, read_left_out
-from facemask.junk import flag_junk
-from facemask.manifest import read_catalogue, write_manifest
-from facemask.outs import write_bytes, write_json
-from facemask.params import load_params
-from facemask.sheets import choose_samples, contact_sheet, read_thumbnails
-from facemask.stage import run
+from facemask.core.files import write_bytes, write_json
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.data.duplicates.conflicts import flag_copies
+from facemask.data.duplicates.grouping import connect, find_links, write_links
+from facemask.data.quality import flag_junk
+from facemask.data.summary import describe, read_left_out
+from facemask.dataset.archive import Archive
+from facemask.dataset.manifest import read_catalogue, write_manifest
+from facemask.presentation.contact_sheet import choose_samples, contact_sheet, read_thumbnails
 
 
 def main() -> None:

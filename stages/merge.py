@@ -3,11 +3,11 @@
 import sys
 from pathlib import Path
 
-from facemask import merging
-from facemask.manifest import write_catalogue
-from facemask.outs import write_csv
-from facemask.params import load_params
-from facemask.stage import run
+from facemask.core.files import write_csv
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.data import merge
+from facemask.dataset.manifest import write_catalogue
 
 
 def main() -> None:
@@ -15,15 +15,15 @@ def main() -> None:
     params = load_params()
     raw = Path("data/raw")
     # DVC takes the whole folder for an input: what a source that is no longer used left there must not count.
-    merging.remove_unused(raw, params.data.sources)
-    merged = merging.merge(params.data.sources, raw, Path("data/images.zip"), params.merge)
+    merge.remove_unused(raw, params.data.sources)
+    merged = merge.merge(params.data.sources, raw, Path("data/images.zip"), params.merge)
 
     write_catalogue(Path("data/images.csv"), merged.catalogue)
-    write_csv(Path("data/left_out.csv"), merging.LEFT_OUT_COLUMNS, merged.left_out)
+    write_csv(Path("data/left_out.csv"), merge.LEFT_OUT_COLUMNS, merged.left_out)
     if merged.left_out:
         print(f"{len(merged.left_out)} files left out; data/left_out.csv says why", file=sys.stderr)
-    write_csv(Path("plots/classes.csv"), merging.CLASS_COUNT_COLUMNS, merging.class_counts(merged.catalogue))
-    write_csv(Path("plots/sizes.csv"), merging.SIDE_COUNT_COLUMNS, merging.side_counts(merged.catalogue))
+    write_csv(Path("plots/classes.csv"), merge.CLASS_COUNT_COLUMNS, merge.class_counts(merged.catalogue))
+    write_csv(Path("plots/sizes.csv"), merge.SIDE_COUNT_COLUMNS, merge.side_counts(merged.catalogue))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from facemask.archives import Archive
-from facemask.outs import write_bytes, write_json
-from facemask.params import load_params
-from facemask.parts import read_split
-from facemask.rendered import KIND_TITLES, count_rendered, write_rendered
-from facemask.rendering.run import choose_shown, render
-from facemask.sheets import contact_sheet, read_thumbnails
-from facemask.stage import run
+from facemask.core.files import write_bytes, write_json
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.data.synthetic.pipeline import choose_shown, render
+from facemask.dataset.archive import Archive
+from facemask.dataset.split import read_split
+from facemask.dataset.synthetic import KIND_TITLES, count_rendered, write_rendered
+from facemask.presentation.contact_sheet import contact_sheet, read_thumbnails
 
 SHOWN_PER_KIND = 16
 

@@ -2,15 +2,15 @@
 
 from pathlib import Path
 
-from facemask.archives import Archive
-from facemask.outs import atomic_path, write_text
-from facemask.params import load_params
+from facemask.core.files import atomic_path, write_text
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.dataset.archive import Archive
+from facemask.presentation.thumbnails import LARGE, SMALL, read_pictures
 from facemask.report.evidence import gather_evidence
 from facemask.report.figures import draw_figures
 from facemask.report.findings import read_findings
 from facemask.report.page import html_page, markdown_card, markdown_summary
-from facemask.report.pictures import LARGE, SMALL, read_pictures
-from facemask.stage import run
 
 
 def main() -> None:

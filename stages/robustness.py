@@ -4,24 +4,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from facemask.archives import Archive
-from facemask.decision import read_decision
-from facemask.outs import write_bytes, write_json
-from facemask.params import load_params
-from facemask.parts import part_of, read_split
-from facemask.robustness import (
-    COLUMNS,
-    POINTS,
-    answer_variants,
-    choose_images,
-    curves,
-    example,
-    summarise,
-)
-from facemask.sessions import image_size, open_session, read_model
-from facemask.sheets import draw_sheet
-from facemask.stage import run
-from facemask.tables import write_table
+from facemask.core.files import write_bytes, write_json
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.core.tables import write_table
+from facemask.dataset.archive import Archive
+from facemask.dataset.split import part_of, read_split
+from facemask.evaluation.onnx_session import image_size, open_session, read_model
+from facemask.evaluation.robustness import COLUMNS, POINTS, answer_variants, choose_images, curves, example, summarise
+from facemask.models.decision import read_decision
+from facemask.presentation.contact_sheet import draw_sheet
 
 
 def main() -> None:

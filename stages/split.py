@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from facemask.archives import Archive
-from facemask.leaks import check_leaks, similar_pairs, write_leaks
-from facemask.manifest import read_manifest
-from facemask.outs import write_json
-from facemask.params import load_params
-from facemask.parts import write_split
-from facemask.splitting import check_split, count_parts, split
-from facemask.stage import run
+from facemask.core.files import write_json
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.data.leakage import check_leaks, similar_pairs, write_leaks
+from facemask.data.split import check_split, count_parts, split
+from facemask.dataset.archive import Archive
+from facemask.dataset.manifest import read_manifest
+from facemask.dataset.split import write_split
 
 
 def main() -> None:

@@ -5,16 +5,16 @@ from pathlib import Path
 
 import pandas as pd
 
-from facemask.archives import Archive, Archives
-from facemask.cache import cache_folder
-from facemask.model import save_model
-from facemask.outs import write_json
-from facemask.params import load_params
-from facemask.parts import read_split
-from facemask.rendered import read_rendered
-from facemask.stage import run
-from facemask.tables import write_table
-from facemask.training import HISTORY, Folders, summarise, train
+from facemask.core.cache import cache_folder
+from facemask.core.files import write_json
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.core.tables import write_table
+from facemask.dataset.archive import Archive, Archives
+from facemask.dataset.split import read_split
+from facemask.dataset.synthetic import read_rendered
+from facemask.models.classifier import save_model
+from facemask.training.trainer import HISTORY, Folders, summarise, train
 
 
 def main() -> None:

@@ -3,11 +3,11 @@
 import shutil
 from pathlib import Path
 
-from facemask.cache import cache_folder
-from facemask.outs import write_json
-from facemask.params import load_params
-from facemask.parts import read_split
-from facemask.stage import run
+from facemask.core.cache import cache_folder
+from facemask.core.files import write_json
+from facemask.core.params import load_params
+from facemask.core.stage_runner import run
+from facemask.dataset.split import read_split
 
 
 def main() -> None:
@@ -16,8 +16,8 @@ def main() -> None:
     if not params.unseen.enabled:
         write_json(Path("metrics/unseen.json"), {})
         return
-    from facemask.training import Folders
-    from facemask.unseen import leave_out, predict_unseen, summarise_unseen
+    from facemask.evaluation.leave_one_source_out import leave_out, predict_unseen, summarise_unseen
+    from facemask.training.trainer import Folders
 
     images, backbone = Path("data/images.zip"), Path("models/backbone.weights.h5")
     split = read_split(Path("data/split.csv"))

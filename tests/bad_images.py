@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from facemask.images import Reason
+from facemask.dataset.decode import Reason
 
 HEIGHT, WIDTH = 48, 64
 BACKGROUND = 128

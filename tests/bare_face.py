@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask.rendering.compose import OVAL
+from facemask.data.synthetic.compose import OVAL
 
 SIDE = 160  # pixels
 

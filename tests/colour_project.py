@@ -11,12 +11,12 @@ import yaml
 from onnx import helper, numpy_helper
 from PIL import Image
 
-from facemask.archives import write_archive
-from facemask.decision import Decision, write_decision
-from facemask.labels import CLASSES
-from facemask.outs import write_csv, write_json
-from facemask.parts import COLUMNS
-from facemask.predictions import COLUMNS as PREDICTED
+from facemask.core.classes import CLASSES
+from facemask.core.files import write_csv, write_json
+from facemask.dataset.archive import write_archive
+from facemask.dataset.predictions import COLUMNS as PREDICTED
+from facemask.dataset.split import COLUMNS
+from facemask.models.decision import Decision, write_decision
 
 ROOT = Path(__file__).parents[1]
 SIDE = 64

@@ -12,7 +12,7 @@ SMALL = 32  # pixels; MobileNetV2 takes no smaller input
 @pytest.fixture(scope="session")
 def small_model() -> Any:
     """An untrained classifier of 32 x 32 pixels."""
-    from facemask.model import build_model
+    from facemask.models.classifier import build_model
 
     return build_model(SMALL, dropout=0.2, seed=1)
 
@@ -20,9 +20,9 @@ def small_model() -> Any:
 @pytest.fixture(scope="session")
 def small_labels(small_model: Any) -> dict[str, Any]:
     """What `labels.json` says of `small_model`; no answer is `uncertain`."""
-    from facemask.decision import Decision
-    from facemask.export import describe
-    from facemask.labels import CLASSES
+    from facemask.core.classes import CLASSES
+    from facemask.export.exporter import describe
+    from facemask.models.decision import Decision
 
     costs = {actual: {said: float(said != actual) for said in CLASSES} for actual in CLASSES}
     return describe(small_model, Decision(temperature=0.8, costs=costs, thresholds=dict.fromkeys(CLASSES, 0.0)))
@@ -31,9 +31,9 @@ def small_labels(small_model: Any) -> dict[str, Any]:
 @pytest.fixture(scope="session")
 def small_export(small_model: Any, small_labels: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The export folder of `small_model`, as the stage writes it, without the face detector."""
-    from facemask.export import export_model
-    from facemask.model import calibrated
-    from facemask.outs import write_json
+    from facemask.core.files import write_json
+    from facemask.export.exporter import export_model
+    from facemask.models.classifier import calibrated
 
     folder = tmp_path_factory.mktemp("export")
     noise = np.random.default_rng(1).integers(0, 256, (4, SMALL, SMALL, 3), dtype=np.uint8)
@@ -48,7 +48,7 @@ def plain_model() -> Any:
 
     In `small_model`, which is deep and untrained, nothing of a picture reaches the answer.
     """
-    from facemask.engine import keras
+    from facemask.models.tensorflow import keras
 
     image = keras.Input((SMALL, SMALL, 3), dtype="uint8", name="image")
     places = keras.layers.AveragePooling2D(SMALL // 4)(keras.layers.Rescaling(1 / 127.5, offset=-1)(image))
@@ -60,9 +60,9 @@ def plain_model() -> Any:
 @pytest.fixture(scope="session")
 def photo_export(plain_model: Any, small_labels: dict[str, Any], tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `facemask predict` needs of an export folder: `plain_model`, labels, and the face detector."""
-    from facemask.engine import tf
-    from facemask.faces import write_detector
-    from facemask.outs import write_bytes, write_json
+    from facemask.core.files import write_bytes, write_json
+    from facemask.faces.detector import write_detector
+    from facemask.models.tensorflow import tf
 
     folder = tmp_path_factory.mktemp("photo_export")
     write_bytes(folder / "model.tflite", tf.lite.TFLiteConverter.from_keras_model(plain_model).convert())

@@ -5,7 +5,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
-from facemask.faces import Box
+from facemask.faces.detector import Box
 
 Picture = NDArray[np.uint8]
 

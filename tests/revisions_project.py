@@ -9,9 +9,9 @@ import pandas as pd
 import yaml
 from dvc.repo import Repo
 
-from facemask.labels import CLASSES
-from facemask.outs import write_json, write_text
-from facemask.predictions import write_answers
+from facemask.core.classes import CLASSES
+from facemask.core.files import write_json, write_text
+from facemask.dataset.predictions import write_answers
 
 OUTS = ("data/manifest.csv", "data/predictions.csv", "data/split.csv")
 COPIES = 2

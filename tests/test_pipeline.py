@@ -15,9 +15,9 @@ import yaml
 from dvc.repo import Repo
 from PIL import Image, ImageEnhance
 
-from facemask.leaks import read_leaks
-from facemask.manifest import read_manifest, write_manifest
-from facemask.parts import DROPPED, read_split
+from facemask.data.leakage import read_leaks
+from facemask.dataset.manifest import read_manifest, write_manifest
+from facemask.dataset.split import DROPPED, read_split
 
 ROOT = Path(__file__).parents[1]
 AFTER_TRAINING = ["evaluate", "export", "robustness", "explain", "report"]
@@ -319,7 +319,7 @@ def test_a_stage_opens_no_file_that_it_does_not_declare(copy_of_built: Path, tmp
 @pytest.fixture
 def own_photographs() -> Callable[[Path, int], None]:
     """Writes drawn portraits into a folder per class; a smaller number of them is the beginning of a larger one."""
-    from facemask.sources.sample import draw_sample
+    from facemask.data.sources.sample import draw_sample
 
     def write(folder: Path, per_class: int) -> None:
         for name, data in draw_sample(per_class, seed=7, workers=1):

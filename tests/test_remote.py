@@ -13,7 +13,7 @@ from dvc.cli import main as dvc
 from dvc.repo import Repo
 from PIL import Image
 
-from facemask.outs import write_json, write_text
+from facemask.core.files import write_json, write_text
 from tests.revisions_project import git, make_project, push
 
 ROOT = Path(__file__).parents[1]

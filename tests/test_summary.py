@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from facemask.errors import FacemaskError
-from facemask.labels import CLASSES
+from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
 from facemask.summary import summarise_run
 
 

@@ -15,7 +15,7 @@ import yaml
 from typer.testing import CliRunner
 
 from facemask.cli import app
-from facemask.revisions import MissingFileError
+from facemask.review.revisions import MissingFileError
 from tests.github_server import GitHubServer
 from tests.report.pages import Page
 from tests.revisions_project import git

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from facemask.outs import write_text
+from facemask.core.files import write_text
 from tests.revisions_project import git
 
 ROOT = Path(__file__).parents[1]

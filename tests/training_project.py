@@ -12,13 +12,13 @@ import numpy as np
 import yaml
 from PIL import Image
 
-from facemask import rendered
-from facemask.archives import write_archive
-from facemask.backbone import load_backbone, write_backbone
-from facemask.model import backbone_of, build_model
-from facemask.outs import write_csv
-from facemask.params import BackboneParams
-from facemask.parts import COLUMNS
+from facemask.core.files import write_csv
+from facemask.core.params import BackboneParams
+from facemask.dataset import synthetic
+from facemask.dataset.archive import write_archive
+from facemask.dataset.split import COLUMNS
+from facemask.models.backbone import load_backbone, write_backbone
+from facemask.models.classifier import backbone_of, build_model
 
 ROOT = Path(__file__).parents[1]
 OUTS = ("models/model.keras", "plots/history.csv", "metrics/train.json")
@@ -65,7 +65,7 @@ def make_inputs(folder: Path) -> Path:
         for label in COLOURS
         for number in range(2)
     ]
-    write_csv(folder / "data/rendered.csv", rendered.COLUMNS, drawn)
+    write_csv(folder / "data/rendered.csv", synthetic.COLUMNS, drawn)
     pictures = [(row[0], png(COLOURS[row[2]], 100 + place)) for place, row in enumerate(drawn)]
     write_archive(folder / "data/rendered.zip", sorted(pictures))
     write_backbone(folder / "models/backbone.weights.h5", BackboneParams(source="none", seed=1))

@@ -7,17 +7,16 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from facemask.duplicates import CONTRADICTION
-from facemask.intervals import ENOUGH
-from facemask.junk import JUNK_FLAGS
-from facemask.labels import CLASSES
-from facemask.manifest import has_flag
-from facemask.parts import DROPPED
+from facemask.core.classes import CLASSES, TITLES
+from facemask.data.duplicates.conflicts import CONTRADICTION
+from facemask.data.quality import JUNK_FLAGS
+from facemask.dataset.manifest import has_flag
+from facemask.dataset.split import DROPPED
+from facemask.evaluation.bootstrap import ENOUGH
+from facemask.presentation.table import Table, count, percent
 from facemask.report import tables
 from facemask.report.evidence import JUNK_TITLES, shortcut_warnings
 from facemask.report.findings import Findings, Json
-from facemask.report.tables import Table, count, percent
-from facemask.sheets import TITLES
 
 
 @dataclass(frozen=True)

@@ -5,16 +5,15 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from facemask.duplicates import CONTRADICTION
-from facemask.junk import BLURRED, JUNK_FLAGS, NEAR_CONSTANT, POSTERISED, TOO_SMALL
-from facemask.labels import CLASSES
-from facemask.manifest import has_flag
-from facemask.params import ReportParams
-from facemask.parts import DROPPED
+from facemask.core.classes import CLASSES, TITLES
+from facemask.core.params import ReportParams
+from facemask.data.duplicates.conflicts import CONTRADICTION
+from facemask.data.quality import BLURRED, JUNK_FLAGS, NEAR_CONSTANT, POSTERISED, TOO_SMALL
+from facemask.data.shortcuts import PROPERTIES
+from facemask.dataset.manifest import has_flag
+from facemask.dataset.split import DROPPED
+from facemask.presentation.table import PART_TITLES, Kind, Table, count, percent
 from facemask.report.findings import Findings, Json
-from facemask.report.tables import PART_TITLES, Kind, Table, count, percent
-from facemask.sheets import TITLES
-from facemask.shortcuts import PROPERTIES
 
 
 @dataclass(frozen=True)

@@ -1,56 +1,32 @@
 """Figures as SVG: the same tables give the same bytes, and text is drawn as outlines, so it looks alike everywhere."""
 
-import io
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.backends.backend_svg import FigureCanvasSVG
-from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LinearLocator, MaxNLocator
 
-from facemask.corruptions import CAMERA, FRAMING, level_text
-from facemask.corruptions import TITLES as TROUBLE_TITLES
-from facemask.labels import CLASSES
+from facemask.core.classes import CLASSES, TITLES
+from facemask.evaluation.corruptions import CAMERA, FRAMING, level_text
+from facemask.evaluation.corruptions import TITLES as TROUBLE_TITLES
+from facemask.presentation.charts import (
+    BLUE,
+    COLOURS,
+    GREY,
+    INK,
+    LINE_STYLES,
+    axes_svg,
+    confusion_matrix,
+    figure_svg,
+    legend_above,
+    percent_formatter,
+    set_epoch_axis,
+)
 from facemask.report.findings import Findings
-from facemask.sheets import TITLES
-
-# M. Okabe and K. Ito, "Color Universal Design", 2008: told apart with every kind of colour vision. The line styles tell
-# the classes apart in print without colour.
-COLOURS = dict(zip(CLASSES, ("#D55E00", "#0072B2", "#009E73"), strict=True))
-_LINES = dict(zip(CLASSES, ("-", "--", ":"), strict=True))
-_TRAINING, _VALIDATION = "#8a8f98", "#0072B2"
-
-_WIDTH = 4.6  # inches; at 10 points the letters are still legible where a phone shows the figure 340 pixels wide
-_INK, _FAINT = "#1c1e22", "#d9dce1"
-_SHADES = LinearSegmentedColormap.from_list("shades", ["#ffffff", "#0072B2"])
-_STYLE: dict[Any, Any] = {
-    "svg.hashsalt": "facemask",  # ids of clip paths are random without one
-    "svg.fonttype": "path",
-    "font.family": "DejaVu Sans",  # comes with matplotlib
-    "font.size": 10,
-    "text.color": _INK,
-    "axes.edgecolor": "#8a8f98",
-    "axes.labelcolor": _INK,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "axes.formatter.useoffset": False,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "grid.color": _FAINT,
-    "grid.linewidth": 0.7,
-    "xtick.color": _INK,
-    "ytick.color": _INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "figure.constrained_layout.use": True,
-}
-
 
 # Sides of the corner of the unit square that is shown if the curves stay in it; all of it would be empty otherwise.
 _CORNERS = (0.05, 0.2)
@@ -120,9 +96,9 @@ def class_counts(table: pd.DataFrame) -> str:
         axes.xaxis.set_major_locator(MaxNLocator(4, integer=True))
         axes.xaxis.set_major_formatter(_thousands())
         axes.set_xlabel("images")
-        _legend_above(axes)
+        legend_above(axes)
 
-    return _svg(draw, height=1.5 + 0.85 * len(sources))
+    return axes_svg(draw, height=1.5 + 0.85 * len(sources))
 
 
 def side_counts(table: pd.DataFrame) -> str:
@@ -142,67 +118,22 @@ def side_counts(table: pd.DataFrame) -> str:
         axes.yaxis.set_major_formatter(_thousands())
         axes.set_xlabel("shorter side in pixels")
         axes.set_ylabel("images")
-        _legend_above(axes)
+        legend_above(axes)
 
-    return _svg(draw)
+    return axes_svg(draw)
 
 
 def training_curve(history: pd.DataFrame, figure: str, best_epoch: int) -> str:
     """Draw `figure` ("loss" or "accuracy") of training and validation by epoch, from `plots/history.csv`."""
 
     def draw(axes: Axes) -> None:
-        axes.plot(history["epoch"], history[figure], "o-", color=_TRAINING, markersize=4, label="training")
-        axes.plot(history["epoch"], history[f"val_{figure}"], "s-", color=_VALIDATION, markersize=4, label="validation")
+        axes.plot(history["epoch"], history[figure], "o-", color=GREY, markersize=4, label="training")
+        axes.plot(history["epoch"], history[f"val_{figure}"], "s-", color=BLUE, markersize=4, label="validation")
         best = history.loc[history["epoch"] == best_epoch, f"val_{figure}"]
-        axes.plot([best_epoch], best, "o", markersize=12, fillstyle="none", color=_INK, label="epoch that was kept")
-        _by_epoch(axes, history["epoch"].max(), figure)
+        axes.plot([best_epoch], best, "o", markersize=12, fillstyle="none", color=INK, label="epoch that was kept")
+        set_epoch_axis(axes, history["epoch"].max(), figure)
 
-    return _svg(draw)
-
-
-def compared_curve(before: Sequence[float], after: Sequence[float], figure: str) -> str:
-    """Draw `figure` ("loss" or "accuracy") on validation by epoch, of two trainings.
-
-    Args:
-        before: a value for each epoch; empty if there is none.
-        after: likewise.
-        figure: what they are.
-    """
-
-    def draw(axes: Axes) -> None:
-        for values, colour, style, label in (
-            (before, _TRAINING, "s--", "before"),
-            (after, _VALIDATION, "o-", "after"),
-        ):
-            if len(values):
-                axes.plot(range(1, len(values) + 1), values, style, color=colour, markersize=4, label=label)
-        _by_epoch(axes, max(len(before), len(after)), figure)
-
-    return _svg(draw)
-
-
-def confusion_matrix(confusion: Mapping[str, Mapping[str, int]]) -> str:
-    """Draw the counts of true against predicted class, shaded and labelled by their share of the true class."""
-    counts = [[confusion[actual][predicted] for predicted in CLASSES] for actual in CLASSES]
-    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
-    names = [TITLES[label].replace(" worn ", " worn\n") for label in CLASSES]
-
-    def draw(axes: Axes) -> None:
-        axes.imshow(shares, cmap=_SHADES, vmin=0, vmax=1)
-        for row, (numbers, parts) in enumerate(zip(counts, shares, strict=True)):
-            for column, (count, share) in enumerate(zip(numbers, parts, strict=True)):
-                colour = "white" if share > 0.7 else _INK
-                axes.text(column, row - 0.08, f"{count:,}", ha="center", va="center", color=colour, fontsize=15)
-                axes.text(column, row + 0.22, f"{share:.1%}", ha="center", va="center", color=colour, fontsize=9)
-        axes.set_xticks(range(len(CLASSES)), names)
-        axes.set_yticks(range(len(CLASSES)), names)
-        axes.set_xlabel("what the model says")
-        axes.set_ylabel("what it is")
-        axes.grid(visible=False)
-        axes.tick_params(length=0)
-        axes.spines[:].set_visible(True)
-
-    return _svg(draw, height=4.2)
+    return axes_svg(draw)
 
 
 def class_curves(table: pd.DataFrame, x_label: str, y_label: str, x_range: tuple[float, float], y_from: float) -> str:
@@ -215,7 +146,7 @@ def class_curves(table: pd.DataFrame, x_label: str, y_label: str, x_range: tuple
                 visible.iloc[:, 0],
                 visible[label].where(visible[label] >= y_from),
                 color=COLOURS[label],
-                linestyle=_LINES[label],
+                linestyle=LINE_STYLES[label],
                 linewidth=2,
                 label=TITLES[label],
                 clip_on=False,  # a line along the border would be cut to half its width and look like another kind
@@ -226,11 +157,11 @@ def class_curves(table: pd.DataFrame, x_label: str, y_label: str, x_range: tuple
         axes.set_ylabel(y_label)
         axes.xaxis.set_major_locator(LinearLocator(6))
         axes.yaxis.set_major_locator(LinearLocator(6))
-        axes.xaxis.set_major_formatter(_percentages())
-        axes.yaxis.set_major_formatter(_percentages())
-        _legend_above(axes)
+        axes.xaxis.set_major_formatter(percent_formatter())
+        axes.yaxis.set_major_formatter(percent_formatter())
+        legend_above(axes)
 
-    return _svg(draw)
+    return axes_svg(draw)
 
 
 def reliability_diagram(table: pd.DataFrame) -> str:
@@ -240,8 +171,8 @@ def reliability_diagram(table: pd.DataFrame) -> str:
     """
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=_TRAINING, linewidth=1, label="as sure as right")
-        for name, colour, marker in (("before", COLOURS[CLASSES[0]], "s"), ("after", _VALIDATION, "o")):
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as sure as right")
+        for name, colour, marker in (("before", COLOURS[CLASSES[0]], "s"), ("after", BLUE, "o")):
             rows = table[table["calibration"] == name]
             areas = 20 + 200 * rows["images"] / rows["images"].sum()
             filled = colour if name == "after" else "none"
@@ -259,20 +190,18 @@ def reliability_diagram(table: pd.DataFrame) -> str:
         axes.set_ylim(0, 1)
         axes.set_xlabel("how sure the model is")
         axes.set_ylabel("share that is right")
-        axes.xaxis.set_major_formatter(_percentages())
-        axes.yaxis.set_major_formatter(_percentages())
-        _legend_above(axes, columns=1)
+        axes.xaxis.set_major_formatter(percent_formatter())
+        axes.yaxis.set_major_formatter(percent_formatter())
+        legend_above(axes, columns=1)
 
-    return _svg(draw, height=4.2)
+    return axes_svg(draw, height=4.2)
 
 
 def risk_coverage_curve(table: pd.DataFrame, decision: Mapping[str, Any]) -> str:
     """Draw the share of errors by the share that is answered, from `plots/risk_coverage.csv`; mark the thresholds'."""
 
     def draw(axes: Axes) -> None:
-        axes.plot(
-            table["coverage"], table["errors"], color=_VALIDATION, linewidth=2, label="by one limit for all classes"
-        )
+        axes.plot(table["coverage"], table["errors"], color=BLUE, linewidth=2, label="by one limit for all classes")
         if decision["errors_of_answered"] is not None:
             axes.plot(
                 [decision["answered"]],
@@ -287,11 +216,11 @@ def risk_coverage_curve(table: pd.DataFrame, decision: Mapping[str, Any]) -> str
         axes.set_ylim(0, None if table["errors"].max() else 0.01)
         axes.set_xlabel("share of the images that is answered")
         axes.set_ylabel("wrong among these")
-        axes.xaxis.set_major_formatter(_percentages())
-        axes.yaxis.set_major_formatter(_percentages())
-        _legend_above(axes)
+        axes.xaxis.set_major_formatter(percent_formatter())
+        axes.yaxis.set_major_formatter(percent_formatter())
+        legend_above(axes)
 
-    return _svg(draw, height=4.2)
+    return axes_svg(draw, height=4.2)
 
 
 def trouble_curves(points: pd.DataFrame, troubles: Sequence[str]) -> str:
@@ -306,19 +235,19 @@ def trouble_curves(points: pd.DataFrame, troubles: Sequence[str]) -> str:
         for name, axes in zip(troubles, panels, strict=False):
             curve = pd.concat([pd.DataFrame([clean]), shown[shown["trouble"] == name]])
             steps, accuracy = curve["strength"], curve["accuracy"]
-            axes.fill_between(steps, curve["low"], curve["high"], color=_VALIDATION, alpha=0.18, linewidth=0)
-            axes.axhline(clean["accuracy"], color=_TRAINING, linewidth=1, linestyle="--")
-            axes.plot(steps, accuracy, "o-", color=_VALIDATION, markersize=4, clip_on=False)
+            axes.fill_between(steps, curve["low"], curve["high"], color=BLUE, alpha=0.18, linewidth=0)
+            axes.axhline(clean["accuracy"], color=GREY, linewidth=1, linestyle="--")
+            axes.plot(steps, accuracy, "o-", color=BLUE, markersize=4, clip_on=False)
             axes.set_title(TROUBLE_TITLES[name], fontsize=10)
             levels = [level_text(name, strength) for strength in steps[1:]]
             axes.set_xticks(steps, ["as is", *levels], fontsize=8)
             axes.set_ylim(floor, 1)
             axes.yaxis.set_major_locator(MaxNLocator(4, steps=[1, 2, 5, 10]))
-            axes.yaxis.set_major_formatter(_percentages())
+            axes.yaxis.set_major_formatter(percent_formatter())
         for axes in list(panels):
             axes.set_axis_off()
 
-    return _svg_of(draw, height=0.3 + 1.5 * rows)
+    return figure_svg(draw, height=0.3 + 1.5 * rows)
 
 
 def _stay_in_corner(precision_recall: pd.DataFrame, roc: pd.DataFrame, side: float) -> bool:
@@ -329,43 +258,9 @@ def _stay_in_corner(precision_recall: pd.DataFrame, roc: pd.DataFrame, side: flo
     return all(point[label] >= 1 - within for point in (recalled, found) for label in CLASSES)
 
 
-def _svg(draw: Callable[[Axes], None], height: float = 3.3) -> str:
-    return _svg_of(lambda figure: draw(figure.add_subplot()), height)
-
-
-def _svg_of(draw: Callable[[Figure], None], height: float) -> str:
-    # From the defaults, so that a matplotlibrc of this machine changes nothing.
-    with mpl.rc_context():
-        mpl.rcdefaults()
-        mpl.rcParams.update(_STYLE)
-        figure = Figure(figsize=(_WIDTH, height))
-        draw(figure)
-        buffer = io.StringIO()
-        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None, "Creator": None})
-    return buffer.getvalue()
-
-
-def _by_epoch(axes: Axes, epochs: int, figure: str) -> None:
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
-    axes.set_xlim(0.5, epochs + 0.5)
-    axes.set_xlabel("epoch")
-    axes.set_ylabel("loss (cross-entropy)" if figure == "loss" else figure)
-    if figure == "accuracy":
-        axes.yaxis.set_major_formatter(_percentages())
-    _legend_above(axes, columns=2)
-
-
-def _legend_above(axes: Axes, columns: int = 1) -> None:
-    axes.legend(loc="lower left", bbox_to_anchor=(-0.02, 1.0), ncols=columns, borderaxespad=0.2, handlelength=2.4)
-
-
 def _shortened(name: str, length: int = 16) -> str:
     return name if len(name) <= length else f"{name[: length - 1]}…"
 
 
 def _thousands() -> FuncFormatter:
     return FuncFormatter(lambda value, _: f"{value:,.0f}")
-
-
-def _percentages() -> FuncFormatter:
-    return FuncFormatter(lambda value, _: f"{100 * value:.4g}%")

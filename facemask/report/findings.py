@@ -8,14 +8,14 @@ from typing import Any
 
 import pandas as pd
 
-from facemask.errors import FacemaskError
-from facemask.inventory import read_left_out
-from facemask.labels import CLASSES
-from facemask.leaks import read_leaks
-from facemask.manifest import read_manifest
-from facemask.parts import read_split
-from facemask.predictions import chosen_probability, is_right, read_predictions
-from facemask.tables import read_table
+from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
+from facemask.core.tables import read_table
+from facemask.data.leakage import read_leaks
+from facemask.data.summary import read_left_out
+from facemask.dataset.manifest import read_manifest
+from facemask.dataset.predictions import chosen_probability, is_right, read_predictions
+from facemask.dataset.split import read_split
 
 Json = dict[str, Any]
 

@@ -3,11 +3,10 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from jinja2 import PackageLoader
-
-from facemask.corruptions import TITLES as TROUBLE_TITLES
-from facemask.intervals import ENOUGH
-from facemask.labels import CLASSES
+from facemask.core.classes import CLASSES, TITLES
+from facemask.evaluation.bootstrap import ENOUGH
+from facemask.evaluation.corruptions import TITLES as TROUBLE_TITLES
+from facemask.presentation.markup import html_environment, markdown_environment
 from facemask.report import tables
 from facemask.report.card import (
     data_sentences,
@@ -21,8 +20,6 @@ from facemask.report.card import (
 from facemask.report.evidence import Evidence, shortcut_table, shortcut_warnings
 from facemask.report.figures import Figures
 from facemask.report.findings import Findings
-from facemask.report.markup import html_environment, markdown_environment
-from facemask.sheets import TITLES
 
 LISTED = 50  # files left out, and contradictions, that the page lists
 UNFOLDED = 12  # a longer list of files left out is folded up
@@ -48,23 +45,20 @@ def html_page(
     """
     shown = list(zip(findings.mistakes, pictures, strict=False))
     return (
-        html_environment(_TEMPLATES)
-        .get_template("report.html.j2")
+        html_environment()
+        .get_template("report/report.html.j2")
         .render(**_content(findings), figures=figures, shown=shown, evidence=evidence, thumbnails=thumbnails)
     )
 
 
 def markdown_summary(findings: Findings) -> str:
     """Write the summary, fit for a comment in a review."""
-    return markdown_environment(_TEMPLATES).get_template("report.md.j2").render(**_content(findings), briefly=BRIEFLY)
+    return markdown_environment().get_template("report/report.md.j2").render(**_content(findings), briefly=BRIEFLY)
 
 
 def markdown_card(findings: Findings) -> str:
     """Write the model card."""
-    return markdown_environment(_TEMPLATES).get_template("model_card.md.j2").render(card=model_card(findings))
-
-
-_TEMPLATES = PackageLoader("facemask.report", ".")
+    return markdown_environment().get_template("report/model_card.md.j2").render(card=model_card(findings))
 
 
 def _content(findings: Findings) -> dict[str, Any]:

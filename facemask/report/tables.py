@@ -1,21 +1,18 @@
 """The tables of the report, made once and shown by the page, the summary and the model card alike."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from typing import Literal
 
-from facemask.corruptions import CAMERA, FRAMING, level_text
-from facemask.corruptions import TITLES as TROUBLE_TITLES
-from facemask.duplicates import CONTRADICTION
-from facemask.intervals import ENOUGH
-from facemask.labels import CLASSES
-from facemask.manifest import has_flag
-from facemask.parts import DROPPED, PARTS
+from facemask.core.classes import CLASSES, TITLES
+from facemask.data.duplicates.conflicts import CONTRADICTION
+from facemask.dataset.manifest import has_flag
+from facemask.dataset.split import DROPPED, PARTS
+from facemask.evaluation.bootstrap import ENOUGH
+from facemask.evaluation.corruptions import CAMERA, FRAMING, level_text
+from facemask.evaluation.corruptions import TITLES as TROUBLE_TITLES
+from facemask.presentation.table import PART_TITLES, Kind, Table, count, percent, ranged
 from facemask.report.findings import Findings, Json
-from facemask.sheets import TITLES
 
 KINDS = {"kaggle": "Kaggle data set", "folder": "own photographs", "sample": "drawn faces"}
-PART_TITLES = {"train": "training", "val": "validation", "test": "test", DROPPED: "not used"}
 FORMAT_TITLES = {
     "keras": "Keras",
     "saved_model": "TensorFlow SavedModel",
@@ -30,36 +27,6 @@ MEASURE_TITLES = {
     "sharpness": "sharpness, share of fine detail",
     "side": "shorter side, pixels",
 }
-
-Kind = Literal["text", "name", "number"]
-
-
-@dataclass(frozen=True)
-class Table:
-    """Rows of text, ready to be shown.
-
-    Attributes:
-        columns: title and kind of each column: "name" is text that comes from files and is shown as it is.
-        rows: as many cells as columns each.
-    """
-
-    columns: tuple[tuple[str, Kind], ...]
-    rows: Sequence[tuple[str, ...]]
-
-
-def percent(share: float) -> str:
-    """Write a share as "98.5%"."""
-    return f"{share:.1%}"
-
-
-def ranged(share: float, interval: Json | None) -> str:
-    """Write a share with its interval as "98.5% (97.1 to 99.3)"."""
-    return percent(share) + (f" ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})" if interval else "")
-
-
-def count(number: int, noun: str = "") -> str:
-    """Write a whole number as "8,982", or with what is counted, as "1 image" and "8,982 images"."""
-    return f"{number:,}" if not noun else f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def classes() -> Table:

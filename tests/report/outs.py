@@ -9,11 +9,22 @@ import numpy as np
 import pandas as pd
 from PIL import Image
 
-from facemask import activation, inventory, merging, robustness
-from facemask.archives import Archive, write_archive
-from facemask.decision import Decision, write_decision
-from facemask.duplicates import flag_copies
-from facemask.evaluation import (
+from facemask.core.classes import CLASSES
+from facemask.core.files import write_bytes, write_csv, write_json, write_text
+from facemask.core.params import JunkParams, MergeParams, SplitParams
+from facemask.core.tables import write_table
+from facemask.data import merge, summary
+from facemask.data.duplicates.conflicts import flag_copies
+from facemask.data.leakage import COLUMNS as LEAK_COLUMNS
+from facemask.data.leakage import write_leaks
+from facemask.data.quality import flag_junk
+from facemask.data.split import check_split, count_parts, split
+from facemask.dataset.archive import Archive, write_archive
+from facemask.dataset.manifest import read_manifest, write_manifest
+from facemask.dataset.predictions import PROBABILITIES, read_predictions, write_predictions
+from facemask.dataset.split import part_of, read_split, write_split
+from facemask.evaluation import class_activation, robustness
+from facemask.evaluation.metrics import (
     evaluate,
     evaluate_slices,
     precision_recall_points,
@@ -21,19 +32,9 @@ from facemask.evaluation import (
     risk_coverage,
     roc_points,
 )
-from facemask.junk import flag_junk
-from facemask.labels import CLASSES
-from facemask.leaks import COLUMNS as LEAK_COLUMNS
-from facemask.leaks import write_leaks
-from facemask.manifest import read_manifest, write_manifest
-from facemask.outs import write_bytes, write_csv, write_json, write_text
-from facemask.params import JunkParams, MergeParams, SplitParams
-from facemask.parts import part_of, read_split, write_split
-from facemask.predictions import PROBABILITIES, read_predictions, write_predictions
-from facemask.selective import cost_table
-from facemask.sheets import choose_samples, contact_sheet, draw_sheet, read_thumbnails
-from facemask.splitting import check_split, count_parts, split
-from facemask.tables import write_table
+from facemask.evaluation.selective import cost_table
+from facemask.models.decision import Decision, write_decision
+from facemask.presentation.contact_sheet import choose_samples, contact_sheet, draw_sheet, read_thumbnails
 
 HISTORY = [(1, 0.9, 0.6, 0.7, 0.7), (2, 0.7, 0.7, 0.6, 0.8), (3, 0.4, 0.9, 0.3, 0.95)]
 
@@ -108,16 +109,16 @@ def write_outs(
     write_json(project / "params.yaml", {"data": {"sources": list(sources)}, "sources": used, **groups})
 
 
-def _merge(project: Path, names: list[str]) -> merging.Merged:
+def _merge(project: Path, names: list[str]) -> merge.Merged:
     data, plots = project / "data", project / "plots"
-    merged = merging.merge(names, data / "raw", data / "images.zip", MergeParams())
-    write_csv(data / "left_out.csv", merging.LEFT_OUT_COLUMNS, merged.left_out)
-    write_csv(plots / "classes.csv", merging.CLASS_COUNT_COLUMNS, merging.class_counts(merged.catalogue))
-    write_csv(plots / "sizes.csv", merging.SIDE_COUNT_COLUMNS, merging.side_counts(merged.catalogue))
+    merged = merge.merge(names, data / "raw", data / "images.zip", MergeParams())
+    write_csv(data / "left_out.csv", merge.LEFT_OUT_COLUMNS, merged.left_out)
+    write_csv(plots / "classes.csv", merge.CLASS_COUNT_COLUMNS, merge.class_counts(merged.catalogue))
+    write_csv(plots / "sizes.csv", merge.SIDE_COUNT_COLUMNS, merge.side_counts(merged.catalogue))
     return merged
 
 
-def _group(project: Path, merged: merging.Merged, copies: Sequence[Sequence[str]]) -> None:
+def _group(project: Path, merged: merge.Merged, copies: Sequence[Sequence[str]]) -> None:
     data, table = project / "data", merged.catalogue.copy()
     table["group"] = "g" + table["sha256"].str[:16]
     for number, names in enumerate(copies):
@@ -127,12 +128,12 @@ def _group(project: Path, merged: merging.Merged, copies: Sequence[Sequence[str]
     table["copies"] = table.groupby("group")["id"].transform("size")
     table["flags"] = (flag_copies(table) + " " + flag_junk(table, JunkParams())).str.strip()
     write_manifest(data / "manifest.csv", table)
-    left_out = pd.DataFrame(merged.left_out, columns=list(merging.LEFT_OUT_COLUMNS))
-    summary = inventory.describe(table, left_out, 1)
-    write_json(project / "metrics" / "data.json", summary)
+    left_out = pd.DataFrame(merged.left_out, columns=list(merge.LEFT_OUT_COLUMNS))
+    described = summary.describe(table, left_out, 1)
+    write_json(project / "metrics" / "data.json", described)
     with Archive(data / "images.zip") as archive:
         thumbnails = read_thumbnails(archive, choose_samples(table, 4, 1))
-    write_bytes(data / "samples.jpg", contact_sheet(thumbnails, summary["label"]))
+    write_bytes(data / "samples.jpg", contact_sheet(thumbnails, described["label"]))
 
 
 def _split(project: Path, leaks: Sequence[float], settings: SplitParams) -> None:
@@ -253,13 +254,13 @@ def _explain(project: Path) -> None:
     test = part_of(read_predictions(project / "data" / "predictions.csv"), "test")
     rng = np.random.default_rng(1)
     maps = rng.normal(size=(len(test), len(CLASSES), 5, 5)).astype(np.float32)
-    shuffled = rng.uniform(0.4, 0.6, (len(test), activation.SHUFFLES))
-    explained = activation.Explained(maps, rng.uniform(0.7, 0.9, len(test)), shuffled)
+    shuffled = rng.uniform(0.4, 0.6, (len(test), class_activation.SHUFFLES))
+    explained = class_activation.Explained(maps, rng.uniform(0.7, 0.9, len(test)), shuffled)
     with Archive(project / "data" / "images.zip") as archive:
-        chosen = activation.choose_shown(test, wrong=2, right=1, seed=1)
-        blocks = activation.draw_blocks(test, explained, chosen, archive)
-    write_json(project / "metrics" / "activation.json", activation.summarise(test, explained))
-    write_bytes(project / "data" / "activations.jpg", draw_sheet(blocks, activation.COLUMNS))
+        chosen = class_activation.choose_shown(test, wrong=2, right=1, seed=1)
+        blocks = class_activation.draw_blocks(test, explained, chosen, archive)
+    write_json(project / "metrics" / "activation.json", class_activation.summarise(test, explained))
+    write_bytes(project / "data" / "activations.jpg", draw_sheet(blocks, class_activation.COLUMNS))
 
 
 def add_attributes(files: dict[str, bytes], **values: Sequence[str]) -> dict[str, bytes]:

@@ -5,13 +5,13 @@ from html.parser import HTMLParser
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from facemask.archives import Archive
-from facemask.params import ReportParams
+from facemask.core.params import ReportParams
+from facemask.dataset.archive import Archive
+from facemask.presentation.thumbnails import LARGE, SMALL, read_pictures
 from facemask.report.evidence import gather_evidence
 from facemask.report.figures import Figures, draw_figures
 from facemask.report.findings import Findings, read_findings
 from facemask.report.page import html_page
-from facemask.report.pictures import LARGE, SMALL, read_pictures
 from tests.report.outs import write_outs
 
 VOID = {"img", "meta", "wbr", "br"}

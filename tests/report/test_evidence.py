@@ -10,13 +10,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from facemask.archives import Archive
-from facemask.junk import JUNK_FLAGS
+from facemask.data.quality import JUNK_FLAGS
+from facemask.data.shortcuts import PROPERTIES
+from facemask.dataset.archive import Archive
+from facemask.presentation.thumbnails import SMALL, read_pictures
 from facemask.report.evidence import JUNK_TITLES, PROPERTY_WORDS
 from facemask.report.findings import Findings
 from facemask.report.page import markdown_card, markdown_summary
-from facemask.report.pictures import SMALL, read_pictures
-from facemask.shortcuts import PROPERTIES
 from tests.report.conftest import Write
 from tests.report.outs import members, picture
 from tests.report.pages import Page, page_of

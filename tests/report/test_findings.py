@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from facemask.errors import FacemaskError
+from facemask.core.errors import FacemaskError
 from facemask.report.findings import read_findings
 from tests.report.outs import write_outs
 

@@ -9,14 +9,13 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from facemask.archives import Archive
-from facemask.labels import CLASSES
+from facemask.core.classes import CLASSES, TITLES
+from facemask.dataset.archive import Archive
+from facemask.presentation.thumbnails import LARGE, read_pictures
 from facemask.report.figures import draw_figures
 from facemask.report.findings import read_findings
 from facemask.report.page import markdown_card, markdown_summary
-from facemask.report.pictures import LARGE, read_pictures
 from facemask.report.tables import MEASURE_TITLES
-from facemask.sheets import TITLES
 from tests.report.conftest import Write
 from tests.report.outs import add_attributes, members, picture
 from tests.report.pages import figures, html_of, page_of

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from facemask.corruptions import CAMERA, TITLES
+from facemask.evaluation.corruptions import CAMERA, TITLES
 from facemask.report.figures import draw_figures
 from facemask.report.findings import read_findings
 from facemask.report.page import markdown_summary

@@ -14,7 +14,7 @@ import psutil
 import pytest
 import yaml
 
-from facemask.archives import Archive
+from facemask.dataset.archive import Archive
 from tests.kaggle_server import STORE, KaggleServer
 
 ROOT = Path(__file__).parents[2]

@@ -11,10 +11,10 @@ import pytest
 import yaml
 from PIL import Image
 
-from facemask.archives import write_archive
-from facemask.labels import CLASSES
-from facemask.manifest import read_manifest
-from facemask.sources.sample import draw_sample
+from facemask.core.classes import CLASSES
+from facemask.data.sources.sample import draw_sample
+from facemask.dataset.archive import write_archive
+from facemask.dataset.manifest import read_manifest
 
 ROOT = Path(__file__).parents[2]
 OUTS = ("data/links.csv", "data/manifest.csv", "data/samples.jpg", "metrics/data.json")

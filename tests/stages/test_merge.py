@@ -12,9 +12,9 @@ import pandas as pd
 import pytest
 import yaml
 
-from facemask.archives import Archive, write_archive
-from facemask.labels import CLASSES
-from facemask.manifest import read_catalogue
+from facemask.core.classes import CLASSES
+from facemask.dataset.archive import Archive, write_archive
+from facemask.dataset.manifest import read_catalogue
 from tests.bad_images import cut, picture, saved
 
 ROOT = Path(__file__).parents[2]

@@ -11,11 +11,11 @@ import pandas as pd
 import pytest
 import yaml
 
-from facemask.archives import Archive, write_archive
-from facemask.images import decode
-from facemask.parts import COLUMNS, write_split
-from facemask.rendered import read_rendered
-from facemask.sources.sample import draw_sample
+from facemask.data.sources.sample import draw_sample
+from facemask.dataset.archive import Archive, write_archive
+from facemask.dataset.decode import decode
+from facemask.dataset.split import COLUMNS, write_split
+from facemask.dataset.synthetic import read_rendered
 from tests.package_index import NOWHERE, only
 
 ROOT = Path(__file__).parents[2]

@@ -1,0 +1,1 @@
+"""What every other package stands on: classes, settings, errors, files, progress."""

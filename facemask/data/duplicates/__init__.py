@@ -1,0 +1,1 @@
+"""Near-duplicate detection: local features, candidate retrieval, geometric verification, grouping."""

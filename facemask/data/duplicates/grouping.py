@@ -1,0 +1,161 @@
+"""Which images show the same photograph: links between pairs, and the groups that they make."""
+
+import os
+from collections import defaultdict
+from collections.abc import Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+
+import pandas as pd
+from scipy.cluster.hierarchy import DisjointSet
+from threadpoolctl import threadpool_limits
+
+from facemask.core.params import GroupParams
+from facemask.core.progress import track
+from facemask.core.tables import write_table
+from facemask.data.duplicates.local_features import Keypoints, find_keypoints, mirrored
+from facemask.data.duplicates.retrieval import find_candidates
+from facemask.data.duplicates.verification import align
+from facemask.dataset.archive import Archive, Archives
+from facemask.dataset.decode import decode
+
+LINK_COLUMNS = ("first", "second", "mirrored", "matches", "agreement")
+
+# Among fewer images a copy is higher up in the list.
+_IMAGES_PER_CANDIDATE = 100
+_FEWEST_CANDIDATES = 8
+_BATCH = 1024
+_WORKERS = 2  # more gain nothing: the work is of many small steps between which Python's lock is held
+
+# Tried on photographs of faces: different people who look alike agree by 0.45 to 0.54, frames of one film by 0.6 at
+# most; nine in ten heavy copies agree by more than 0.55 with another copy, two in three by more than 0.65.
+_CERTAIN = 0.65
+_LIKELY = 0.55
+_DOUBTFUL = 0.45
+_FEW = 2  # images
+
+
+def find_links(
+    archive: Archive | Archives, table: pd.DataFrame, settings: GroupParams, among: Collection[str] | None = None
+) -> pd.DataFrame:
+    """Find pairs of images that show the same photograph.
+
+    Files of equal bytes are looked at once, and are no pair here. Pairs whose images already hang together by certain
+    links are not looked at, so the links tell what the groups are, and are not all there are.
+
+    Args:
+        archive: holds the images.
+        table: one row per image, with the columns `id` and `sha256`.
+        settings: the number of candidates, and the seed.
+        among: ids; only pairs with one of them at least are looked at. None looks at all pairs.
+
+    Returns:
+        The columns of `LINK_COLUMNS`: two ids; whether one is the mirror image; the number of keypoints that match; how
+        well the two agree (see `facemask.data.duplicates.verification.Alignment`), 0.45 and more.
+    """
+    distinct = table.sort_values("id").drop_duplicates("sha256")
+    ids = distinct["id"].tolist()
+    keypoints = _read(archive, ids)
+    per_image = min(settings.candidates, max(len(ids) // _IMAGES_PER_CANDIDATE, _FEWEST_CANDIDATES))
+    # Small matrices by the thousand: BLAS would spend its time on waking threads.
+    with threadpool_limits(limits=1, user_api="blas"):
+        candidates = find_candidates([points.descriptors for points in keypoints], per_image, settings.seed)
+        if among is not None:
+            places = {place for place, name in enumerate(ids) if name in among}
+            candidates = candidates[candidates["first"].isin(places) | candidates["second"].isin(places)]
+        links = _verify(keypoints, candidates)
+    return pd.DataFrame(
+        [(ids[first], ids[second], *rest) for first, second, *rest in links], columns=list(LINK_COLUMNS)
+    ).sort_values(["first", "second", "mirrored"], ignore_index=True)
+
+
+def write_links(path: Path, links: pd.DataFrame) -> None:
+    """Write `data/links.csv`; `mirrored` is 1 or 0."""
+    write_table(path, links.astype({"mirrored": "int64"}), LINK_COLUMNS)
+
+
+def _read(archive: Archive | Archives, ids: Sequence[str]) -> list[Keypoints]:
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        found = pool.map(lambda name: find_keypoints(decode(archive.read(name))), ids)
+        return list(track(found, total=len(ids), desc="looking for local features"))
+
+
+def _verify(keypoints: Sequence[Keypoints], candidates: pd.DataFrame) -> list[tuple[int, int, bool, int, float]]:
+    joined = DisjointSet(range(len(keypoints)))
+
+    def look(pair: tuple[int, int, bool]) -> tuple[int, float]:
+        first, second, as_mirrored = pair
+        other = mirrored(keypoints[second]) if as_mirrored else keypoints[second]
+        alignment = align(keypoints[first], other)
+        return (alignment.matches, alignment.agreement) if alignment else (0, 0.0)
+
+    links = []
+    pairs = zip(candidates["first"], candidates["second"], candidates["mirrored"], strict=True)
+    shown = iter(track(pairs, total=len(candidates), desc="comparing", unit="pairs"))
+    with ThreadPoolExecutor(_WORKERS) as pool:
+        while batch := list(islice(shown, _BATCH)):
+            # A batch at a time, so that which pairs are passed over does not depend on how fast the threads are.
+            open_pairs = [pair for pair in batch if not joined.connected(pair[0], pair[1])]
+            for (first, second, as_mirrored), (matches, agreement) in zip(
+                open_pairs, pool.map(look, open_pairs), strict=True
+            ):
+                if agreement >= _DOUBTFUL:
+                    links.append((first, second, as_mirrored, matches, agreement))
+                if agreement >= _CERTAIN:
+                    joined.merge(first, second)
+    return links
+
+
+def connect(table: pd.DataFrame, links: pd.DataFrame) -> pd.Series:
+    """Make groups of linked images.
+
+    A likely link joins an image, or two, to a group. It does not join two larger groups: heaps of copies of one
+    photograph have many links between them, and a single one is a chance likeness, over which everything would melt
+    into one. That takes a certain link, or two likely ones. Of doubtful links it takes two as well, and they only
+    lead an image into a group that has shown itself to be one: two people who look alike are not joined by them.
+
+    Args:
+        table: one row per image, with the columns `id` and `sha256`.
+        links: as `find_links` gives them.
+
+    Returns:
+        str, with the index of `table`: the name of the image's group, made of the smallest SHA-256 in it, so that it
+        depends on the members of the group alone. Files of equal bytes are in one group.
+    """
+    content = table.set_index("id")["sha256"]
+    groups = DisjointSet(sorted(set(content)))
+    witnesses: dict[tuple[str, str], float] = {}  # two pictures, linked as they are and mirrored, are one witness
+    for first, second, agreement in zip(
+        links["first"].map(content), links["second"].map(content), links["agreement"], strict=True
+    ):
+        pair = (min(first, second), max(first, second))
+        witnesses[pair] = max(agreement, witnesses.get(pair, 0.0))
+    best_first = sorted(witnesses.items(), key=lambda witness: (-witness[1], witness[0]))
+    while _join_linked(groups, best_first):
+        pass  # each group that grew may now be one to which others belong
+    names = {member: "g" + min(subset)[:16] for subset in groups.subsets() for member in subset}
+    return table["sha256"].map(names).rename("group")
+
+
+def _join_linked(groups: DisjointSet, links: Sequence[tuple[tuple[str, str], float]]) -> bool:
+    """Go through the links once, best first; say whether any groups were joined."""
+    evidence: defaultdict[tuple[str, str], float] = defaultdict(float)
+    grown = False
+    for (first, second), agreement in links:
+        if groups.connected(first, second):
+            continue
+        pair = (min(groups[first], groups[second]), max(groups[first], groups[second]))
+        evidence[pair] += _weight(agreement, *sorted((len(groups.subset(first)), len(groups.subset(second)))))
+        if evidence[pair] >= 1:
+            grown |= groups.merge(first, second)
+    return grown
+
+
+def _weight(agreement: float, smaller: int, larger: int) -> float:
+    """How much one link says for joining groups of `smaller` and `larger` images; 1 is enough."""
+    if agreement >= _CERTAIN:
+        return 1.0
+    if agreement >= _LIKELY:
+        return 1.0 if smaller <= _FEW else 0.5
+    return 0.5 if smaller <= _FEW and larger > 1 else 0.0

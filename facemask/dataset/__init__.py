@@ -1,0 +1,1 @@
+"""The files that pipeline stages hand to one another, and how images are read."""

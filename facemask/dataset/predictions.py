@@ -1,0 +1,77 @@
+"""The table of what the model says of the images of val and test, `data/predictions.csv`.
+
+| column | meaning |
+| --- | --- |
+| `id`, `part`, `source`, `group`, `label` | as in `data/split.csv`; `group` is equal for copies of one photograph |
+| `prediction` | the class that is chosen (see `facemask.models.decision`), also where the answer would be `uncertain` |
+| `p_<class>` | the calibrated probability of each class |
+
+What a comparison of two models needs of it stands in git as well, so that nobody needs the data or a remote to review a
+change: `metrics/answers.csv`, a row for each image of test.
+
+| column | meaning |
+| --- | --- |
+| `id`, `group`, `label`, `prediction` | as above |
+| `confidence` | the probability of `prediction` |
+| `sha256` | of the image file, in hex |
+"""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from facemask.core.classes import CLASSES
+from facemask.core.tables import read_table, write_table
+
+PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
+COLUMNS = ("id", "part", "source", "group", "label", "prediction", *PROBABILITIES)
+ANSWERS = ("id", "group", "label", "prediction", "confidence", "sha256")
+
+
+def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
+    """Write `data/predictions.csv`."""
+    write_table(path, predictions.astype(dict.fromkeys(PROBABILITIES, float)), COLUMNS)
+
+
+def read_predictions(path: Path) -> pd.DataFrame:
+    """Read `data/predictions.csv`; the probabilities are float64, all else is text.
+
+    Raises:
+        FacemaskError: the file is missing or is not what the stage writes.
+    """
+    return read_table(path, dict.fromkeys(COLUMNS, "str") | dict.fromkeys(PROBABILITIES, "float64"), "evaluate")
+
+
+def write_answers(path: Path, predictions: pd.DataFrame, manifest: pd.DataFrame) -> None:
+    """Write `metrics/answers.csv`.
+
+    Args:
+        path: of the file.
+        predictions: those of test, as `read_predictions` gives them.
+        manifest: with the columns `id` and `sha256` of at least these images.
+    """
+    answers = predictions.assign(confidence=np.round(chosen_probability(predictions), 4))
+    write_table(path, answers.merge(manifest[["id", "sha256"]], on="id", validate="one_to_one"), ANSWERS)
+
+
+def probabilities_of(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the probabilities of predictions, (n, 3)."""
+    return rows[list(PROBABILITIES)].to_numpy(dtype=np.float64)
+
+
+def truth_of(rows: pd.DataFrame) -> NDArray[np.intp]:
+    """Return the index of the true class of each prediction, (n,)."""
+    return np.asarray(pd.Index(CLASSES).get_indexer(rows["label"]))
+
+
+def is_right(rows: pd.DataFrame) -> NDArray[np.bool_]:
+    """Tell, (n,), which predictions are right."""
+    return (rows["prediction"] == rows["label"]).to_numpy(dtype=bool)
+
+
+def chosen_probability(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Return the probability of the predicted class of each prediction, (n,)."""
+    places = pd.Index(CLASSES).get_indexer(rows["prediction"])
+    return np.asarray(probabilities_of(rows)[np.arange(len(rows)), places])

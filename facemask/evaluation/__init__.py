@@ -1,0 +1,1 @@
+"""Metrics, calibration, selective classification, robustness and explanations."""

@@ -1,0 +1,228 @@
+"""How sure figures are: 95 % bootstrap intervals, with the photograph as the unit that is drawn.
+
+Copies of a photograph are answered alike more often than not, so they are no independent images: an interval that draws
+images is too narrow. Here whole photographs are drawn, with all their copies (the cluster bootstrap: Davison and
+Hinkley, Bootstrap Methods and their Application, 1997, section 3.8), and the middle 95 % of the replicates are the
+interval (the percentile interval: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+
+Photographs are drawn class by class, as many as the class has: the split decides how many there are of each, not
+chance, and a class of few photographs is never left without one.
+
+The bootstrap only knows mistakes that happened: where all images are named right it says 100 % to 100 %, and with one
+mistake it is still too sure. So each bound is the outer one of two: the bootstrap's, and that of an interval for small
+samples in which every photograph counts as one image (for a share, Wilson's score interval: Wilson, Probable inference,
+the law of succession, and statistical inference, JASA 22, 1927; recommended at the edges by Brown, Cai and DasGupta,
+Interval estimation for a binomial proportion, Statistical Science 16, 2001).
+
+What neither side knows: a photograph with dozens of copies that happens to be named right. Where the copies of some
+photographs are that many, and answered alike, the intervals of precision and F1 hold the true figure less often than
+95 times in 100; those of accuracy, balanced accuracy and recall do hold it (simulated in
+tests/evaluation/test_bootstrap.py).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from facemask.core.classes import CLASSES
+
+Interval = tuple[float, float]
+Floats = NDArray[np.float64]
+
+REPLICATES = 2000
+ENOUGH = 20  # photographs; among fewer, one of them moves a share by more than 5 points
+TAIL = 2.5  # per cent on either side of a 95 % interval
+NORMAL = 1.959964  # the normal distribution's quantile at 97.5 %
+
+
+@dataclass(frozen=True)
+class Tally:
+    """Photographs by what was answered on them; those with equal counts are interchangeable and stand in one row.
+
+    Attributes:
+        counts: int64 (rows, answers, classes, classes); images of one photograph by actual, then predicted class.
+        photographs: int64 (rows,); how many photographs have these counts.
+        stratum: int64 (rows,); index of the class that most of the photograph's images have.
+    """
+
+    counts: NDArray[np.int64]
+    photographs: NDArray[np.int64]
+    stratum: NDArray[np.int64]
+
+    def confusion(self) -> NDArray[np.int64]:
+        """Count all images: int64 (answers, classes, classes)."""
+        return np.tensordot(self.photographs, self.counts, 1)
+
+
+def tally(rows: pd.DataFrame, answers: Sequence[str] = ("prediction",)) -> Tally:
+    """Count the images of each photograph.
+
+    Args:
+        rows: one per image; the columns `group` (the photograph), `label` and those of `answers`.
+        answers: columns with predicted classes, one for each model.
+
+    Raises:
+        ValueError: a label or an answer is none of `CLASSES`.
+    """
+    group, groups = pd.factorize(rows["group"])
+    shape = (len(groups), len(CLASSES), len(CLASSES))
+    size, actual = math.prod(shape), _codes(rows["label"])
+    cells = [np.ravel_multi_index((group, actual, _codes(rows[column])), shape) for column in answers]
+    counts = np.stack([np.bincount(cell, minlength=size).reshape(shape) for cell in cells], axis=1)
+    patterns, photographs = np.unique(counts, axis=0, return_counts=True)
+    return Tally(patterns, photographs, patterns[:, 0].sum(axis=2).argmax(axis=1))
+
+
+def resample(tallied: Tally, replicates: int, seed: int) -> NDArray[np.int64]:
+    """Draw as many photographs as there are, with replacement, class by class, many times over.
+
+    Returns:
+        int64 (replicates, answers, classes, classes): images of each replicate by actual, then predicted class.
+    """
+    generator = np.random.default_rng(seed)
+    totals = np.zeros((replicates, *tallied.counts.shape[1:]), dtype=np.int64)
+    for stratum in np.unique(tallied.stratum):
+        of_stratum = tallied.stratum == stratum
+        photographs = tallied.photographs[of_stratum]
+        number = int(photographs.sum())
+        drawn = generator.multinomial(number, photographs / number, size=replicates)
+        totals += np.tensordot(drawn, tallied.counts[of_stratum], 1)
+    return totals
+
+
+def figures(confusion: NDArray[Any]) -> dict[str, Floats]:
+    """Compute the headline figures, and those of each class, of many confusion matrices at once.
+
+    Args:
+        confusion: (..., classes, classes); images by actual, then predicted class.
+
+    Returns:
+        "accuracy", "balanced_accuracy", "macro_f1": float64 (...); the last two are means over the classes that occur.
+        "precision", "recall", "f1": float64 (..., classes). NaN where a figure is undefined: a precision without an
+        image that is given the class's name, the others without an image of the class.
+    """
+    right = np.diagonal(confusion, axis1=-2, axis2=-1)
+    actual, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    recall = _share(right, actual)
+    f1 = np.where(actual > 0, _share(2 * right, actual + predicted), np.nan)
+    occur = (actual > 0).sum(axis=-1)
+    return {
+        "accuracy": _share(right.sum(axis=-1), actual.sum(axis=-1)),
+        "balanced_accuracy": _share(np.nansum(recall, axis=-1), occur),
+        "macro_f1": _share(np.nansum(f1, axis=-1), occur),
+        "precision": _share(right, predicted),
+        "recall": recall,
+        "f1": f1,
+    }
+
+
+def intervals(rows: pd.DataFrame, replicates: int = REPLICATES, seed: int = 1) -> dict[str, Any]:
+    """Compute a 95 % interval of each figure, by photograph; see the head of this module for the method.
+
+    The small-sample interval is Wilson's, for a recall among the photographs of the class, for a precision among those
+    with an image that is given the name, for F1 by way of the share J of images both in the class and named so among
+    those that are either (F1 is 2J / (1 + J)), and for a mean over classes among as many photographs as
+    `effective_number` says.
+
+    Args:
+        rows: one per image; columns `group` (the photograph), `label` and `prediction`.
+        replicates: how often photographs are drawn.
+        seed: of the drawing; the order of the rows does not matter.
+
+    Returns:
+        `{"accuracy": (low, high), "balanced_accuracy": ..., "macro_f1": ..., "class": {name: {"precision": ...,
+        "recall": ..., "f1": ...}}}`; None in place of an interval where the figure is undefined.
+
+    Raises:
+        ValueError: a label or a prediction is none of `CLASSES`.
+    """
+    tallied = tally(rows)
+    drawn = {name: values[:, 0] for name, values in figures(resample(tallied, replicates, seed)).items()}
+    small = _small_sample(tallied)
+    by_class = {
+        label: {name: _outer(drawn[name][:, index], small[name][index]) for name in ("precision", "recall", "f1")}
+        for index, label in enumerate(CLASSES)
+    }
+    headline = {name: _outer(drawn[name], small[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
+    return {**headline, "class": by_class}
+
+
+def percentiles(values: Floats) -> Interval:
+    """Return the interval that holds the middle 95 % of the values; NaN is passed over."""
+    low, high = np.percentile(values[~np.isnan(values)], (TAIL, 100 - TAIL))
+    return float(low), float(high)
+
+
+def wilson(share: float, number: float) -> Interval:
+    """Wilson's 95 % score interval of a share that was seen in a sample of `number`."""
+    square = NORMAL**2
+    middle = (share + square / (2 * number)) / (1 + square / number)
+    half = NORMAL / (1 + square / number) * np.sqrt(share * (1 - share) / number + square / (4 * number**2))
+    return max(float(middle - half), 0.0), min(float(middle + half), 1.0)
+
+
+def effective_number(weights: NDArray[Any], photographs: NDArray[np.int64]) -> float:
+    """Say how many photographs of equal weight tell as much about a mean over classes (Kish, Survey Sampling, 1965).
+
+    Args:
+        weights: (classes,); what each class counts in the mean, in any unit.
+        photographs: (classes,); how many the class has, none only where the weight is 0.
+    """
+    counted = weights > 0
+    return float(weights.sum() ** 2 / (weights[counted] ** 2 / photographs[counted]).sum()) if counted.any() else 0.0
+
+
+def widest(first: Interval, second: Interval) -> Interval:
+    """Return the smallest interval that holds both."""
+    return min(first[0], second[0]), max(first[1], second[1])
+
+
+def _small_sample(tallied: Tally) -> dict[str, Any]:
+    """Compute the small-sample interval of every figure, each photograph counting as one image."""
+    confusion = tallied.confusion()[0]
+    values = figures(confusion)
+    in_class, named = tallied.counts[:, 0].sum(axis=2) > 0, tallied.counts[:, 0].sum(axis=1) > 0
+    of_class = tallied.photographs @ in_class
+    images = confusion.sum(axis=1)
+    effective = effective_number(images > 0, of_class)
+    recall = _wilsons(values["recall"], of_class)
+    precision = _wilsons(values["precision"], tallied.photographs @ named)
+    overlap = _wilsons(values["f1"] / (2 - values["f1"]), tallied.photographs @ (in_class | named))
+    f1 = [bounds and (2 * bounds[0] / (1 + bounds[0]), 2 * bounds[1] / (1 + bounds[1])) for bounds in overlap]
+    return {
+        "accuracy": _wilson_or_none(float(values["accuracy"]), effective_number(images, of_class)),
+        "balanced_accuracy": _wilson_or_none(float(values["balanced_accuracy"]), effective),
+        "macro_f1": _wilson_or_none(float(values["macro_f1"]), effective),
+        "precision": precision,
+        "recall": recall,
+        "f1": f1,
+    }
+
+
+def _wilson_or_none(share: float, number: float) -> Interval | None:
+    return None if np.isnan(share) else wilson(float(share), number)
+
+
+def _wilsons(shares: Floats, numbers: NDArray[np.int64]) -> list[Interval | None]:
+    return [_wilson_or_none(float(share), float(number)) for share, number in zip(shares, numbers, strict=True)]
+
+
+def _outer(drawn: Floats, small: Interval | None) -> Interval | None:
+    return small and widest(percentiles(drawn), small)
+
+
+def _codes(names: pd.Series) -> NDArray[np.int64]:
+    codes = pd.Index(CLASSES).get_indexer(names)
+    if (codes < 0).any():
+        raise ValueError(f"{names[codes < 0].iloc[0]!r} is none of the classes {', '.join(CLASSES)}")
+    return codes
+
+
+def _share(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
+    """Divide; NaN where the whole is nothing."""
+    return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)

@@ -1,0 +1,283 @@
+"""What the model gets right and wrong: figures overall, per class and per slice, and how sure they are."""
+
+from collections.abc import Mapping, Sequence
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.metrics import (
+    accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_recall_curve,
+    precision_recall_fscore_support,
+    roc_curve,
+)
+
+from facemask.core.classes import CLASSES
+from facemask.core.progress import track
+from facemask.dataset.archive import Archive
+from facemask.dataset.batches import plain_batches
+from facemask.dataset.manifest import ATTRIBUTE_PREFIX
+from facemask.dataset.predictions import (
+    COLUMNS,
+    PROBABILITIES,
+    chosen_probability,
+    is_right,
+    probabilities_of,
+    truth_of,
+)
+from facemask.dataset.split import part_of
+from facemask.evaluation.bootstrap import ENOUGH, intervals
+from facemask.evaluation.calibration import brier_score, calibration_error, reliability_points
+from facemask.evaluation.selective import risk_coverage_points, selective_figures
+from facemask.models.decision import Decision
+
+CURVE_POINTS = 201
+SLICED_MEASURES = ("brightness", "sharpness", "side")  # side: the shorter one, in pixels
+RANGES = 5
+
+
+def predict_parts(
+    model: Any, archive: Archive, split: pd.DataFrame, parts: Sequence[str], batch_size: int
+) -> pd.DataFrame:
+    """Predict every image of `parts`, by the likeliest class.
+
+    Args:
+        model: the Keras model; its input shape says the image size.
+        archive: the images.
+        split: as `facemask.dataset.split.read_split` gives it.
+        parts: names of parts.
+        batch_size: images at a time.
+
+    Returns:
+        One row per image with the columns `COLUMNS`; the probabilities are float32.
+    """
+    table = split[split["part"].isin(parts)].reset_index(drop=True)
+    image_size = model.input_shape[1]
+    batches = plain_batches(archive, list(table["id"]), image_size, batch_size)
+    total = -(-len(table) // batch_size)
+    outputs = [np.asarray(model.predict_on_batch(pixels)) for pixels in track(batches, total, "predict", "batches")]
+    probabilities = np.concatenate(outputs)
+    table["prediction"] = np.asarray(CLASSES)[probabilities.argmax(axis=1)]
+    table[list(PROBABILITIES)] = probabilities
+    return table[list(COLUMNS)]
+
+
+def evaluate(predictions: pd.DataFrame, raw: pd.DataFrame, decision: Decision) -> dict[str, Any]:
+    """Compute the figures of each part, for `metrics/evaluation.json`.
+
+    Args:
+        predictions: as `facemask.evaluation.selective.decided` gives it.
+        raw: as `predict_parts` gives it: the same rows before calibration.
+        decision: what the predictions were made by.
+
+    Returns:
+        `{part: {"images", "photographs", "accuracy", "balanced_accuracy", "macro_f1", "class", "confusion"}}`; the part
+        test has also "interval" (95 %, by photograph; see `evaluation.bootstrap`), "calibration" and "decision".
+    """
+    evaluation = {str(part): figures(rows) for part, rows in predictions.groupby("part", sort=True)}
+    test = part_of(predictions, "test")
+    evaluation["test"] |= {
+        "interval": named_intervals(test),
+        "calibration": {
+            "temperature": decision.temperature,
+            **_calibration(test),
+            "before": _calibration(part_of(raw, "test")),
+        },
+        "decision": {
+            "thresholds": decision.thresholds,
+            **selective_figures(chosen_probability(test), is_right(test), decision.is_certain(probabilities_of(test))),
+        },
+    }
+    return evaluation
+
+
+def evaluate_slices(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, Any]:
+    """Compute the figures of groups of images that have something in common, for `metrics/slices.json`.
+
+    A file of their own, so that the hundreds of them do not bury the headline in `dvc metrics diff`.
+
+    Args:
+        predictions: as `facemask.evaluation.selective.decided` gives it.
+        manifest: for the attributes, columns `attr_<name>` (an empty value means unknown), and for what was measured.
+
+    Returns:
+        `{part: {"source": {name: figures}, "attribute": {attribute: {value: figures}}, "measure": {measure: {range:
+        figures}}, "worst": ...}}`. The figures are those of `figures`, and "interval" of the accuracy. Measures
+        are cut into `RANGES` ranges of about as many images each. "worst" names the slice with the lowest accuracy
+        among those of `ENOUGH` photographs or more; None if there is none.
+    """
+    attributes = [column for column in manifest.columns if column.startswith(ATTRIBUTE_PREFIX)]
+    attributes = [column for column in attributes if not _names_images(manifest[column])]
+    known = manifest[["id", *attributes, "brightness", "sharpness"]].assign(
+        side=manifest[["width", "height"]].min(axis=1)
+    )
+    table = predictions.merge(known, on="id", how="left", validate="one_to_one")
+    slices = {}
+    for part, rows in table.groupby("part", sort=True):
+        of_part = {
+            "source": _slices(rows, rows["source"]),
+            "attribute": {name.removeprefix(ATTRIBUTE_PREFIX): _slices(rows, rows[name]) for name in attributes},
+            "measure": {name: _slices(rows, _ranges(rows[name])) for name in SLICED_MEASURES},
+        }
+        slices[str(part)] = {**of_part, "worst": _worst(of_part)}
+    return slices
+
+
+def figures(rows: pd.DataFrame) -> dict[str, Any]:
+    """Headline figures, those of each class, and the confusion matrix of some predictions."""
+    return {
+        **headline(rows),
+        "photographs": int(rows["group"].nunique()),
+        "class": per_class(rows),
+        "confusion": confusion(rows),
+    }
+
+
+def headline(rows: pd.DataFrame) -> dict[str, float]:
+    """Accuracy, balanced accuracy and macro F1 over the classes that occur, and the number of images."""
+    present = sorted(set(rows["label"]))
+    return {
+        "images": len(rows),
+        "accuracy": float(accuracy_score(rows["label"], rows["prediction"])),
+        # Not scikit-learn's: it warns wherever a predicted class has no true image, as in small slices.
+        "balanced_accuracy": float(
+            np.mean([(rows.loc[rows["label"] == name, "prediction"] == name).mean() for name in present])
+        ),
+        "macro_f1": float(
+            f1_score(rows["label"], rows["prediction"], labels=present, average="macro", zero_division=0.0)
+        ),
+    }
+
+
+def per_class(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
+    """Precision, recall, F1 and support of each class; 0 where a precision is undefined."""
+    columns = precision_recall_fscore_support(rows["label"], rows["prediction"], labels=CLASSES, zero_division=0.0)
+    return {
+        name: {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(support)}
+        for name, precision, recall, f1, support in zip(CLASSES, *columns, strict=True)
+    }
+
+
+def confusion(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
+    """Count images by true class, then by predicted class."""
+    counts = confusion_matrix(rows["label"], rows["prediction"], labels=CLASSES)
+    return {actual: dict(zip(CLASSES, map(int, row), strict=True)) for actual, row in zip(CLASSES, counts, strict=True)}
+
+
+def _calibration(rows: pd.DataFrame) -> dict[str, float]:
+    probabilities, truth = probabilities_of(rows), truth_of(rows)
+    return {
+        "calibration_error": calibration_error(probabilities, truth),
+        "brier_score": brier_score(probabilities, truth),
+    }
+
+
+def named_intervals(rows: pd.DataFrame) -> dict[str, Any]:
+    """Compute the 95 % intervals of predictions, by photograph: as `bootstrap.intervals`, but with named ends.
+
+    A comparison of two revisions shows the ends one by one then.
+    """
+    named: dict[str, Any] = _named_bounds(intervals(rows))
+    return named
+
+
+def _named_bounds(bounds: Any) -> Any:
+    if isinstance(bounds, dict):
+        return {name: _named_bounds(value) for name, value in bounds.items()}
+    return bounds and dict(zip(("low", "high"), bounds, strict=True))
+
+
+def _slices(rows: pd.DataFrame, values: pd.Series) -> dict[str, Any]:
+    return {
+        str(value): {**figures(slice_), "interval": named_intervals(slice_)["accuracy"]}
+        for value, slice_ in rows[values != ""].groupby(values[values != ""], sort=True)
+    }
+
+
+def _ranges(values: pd.Series) -> pd.Series:
+    """Name for each value the range that it lies in; ranges of one measure sort by name as by value."""
+    edges = np.unique(np.quantile(values, np.linspace(0, 1, RANGES + 1)))
+    if len(edges) == 1:
+        return pd.Series(f"{edges[0]:g}", index=values.index)
+    places = np.clip(np.searchsorted(edges, values, side="right") - 1, 0, len(edges) - 2)
+    names = [f"{place + 1}: {low:.4g} to {high:.4g}" for place, (low, high) in enumerate(pairwise(edges))]
+    return pd.Series(np.asarray(names, dtype=object)[places], index=values.index)
+
+
+def _worst(slices: Mapping[str, Any]) -> dict[str, Any] | None:
+    named = [("source", value, found) for value, found in slices["source"].items()]
+    for kind in ("attribute", "measure"):
+        named += [(name, value, found) for name, of_name in slices[kind].items() for value, found in of_name.items()]
+    large = [item for item in named if item[2]["photographs"] >= ENOUGH]
+    if not large:
+        return None
+    name, value, found = min(large, key=lambda item: (item[2]["accuracy"], item[0], item[1]))
+    return {"of": name, "value": value, **{key: found[key] for key in ("images", "accuracy", "interval")}}
+
+
+def _names_images(attribute: pd.Series) -> bool:
+    """Tell whether an attribute, such as a path, has hardly a value twice: then it is nothing to slice by."""
+    known = attribute[attribute != ""]
+    return bool(known.nunique() > len(known) / 2)
+
+
+def precision_recall_points(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give the precision of each class against the others, at `CURVE_POINTS` even steps of recall.
+
+    Returns:
+        Columns `recall` and one per class. At each recall the best precision at that recall or a higher one stands, the
+        interpolation of Manning et al., Introduction to Information Retrieval, chapter 8.4.
+    """
+    grid = np.linspace(0, 1, CURVE_POINTS)
+    curves = {}
+    for name, truth, score in _one_against_rest(rows):
+        precision, recall, _ = precision_recall_curve(truth, score)
+        curves[name] = [float(precision[recall >= level - 1e-9].max()) for level in grid]
+    return pd.DataFrame({"recall": grid, **curves})
+
+
+def roc_points(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give the true positive rate of each class against the others, at even steps of the false positive rate.
+
+    Returns:
+        Columns `false_positive_rate` and one per class.
+    """
+    grid = np.linspace(0, 1, CURVE_POINTS)
+    curves = {}
+    for name, truth, score in _one_against_rest(rows):
+        false_positive_rate, true_positive_rate, _ = roc_curve(truth, score)
+        curves[name] = np.interp(grid, false_positive_rate, true_positive_rate)
+    return pd.DataFrame({"false_positive_rate": grid, **curves})
+
+
+def reliability(raw: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
+    """Compare confidence with accuracy before and after calibration.
+
+    Args:
+        raw: predictions before.
+        rows: the same after.
+
+    Returns:
+        Columns `calibration` ("before" or "after"), `confidence`, `accuracy`, `images`; one row per bin with images.
+    """
+    points = {
+        name: reliability_points(probabilities_of(table), truth_of(table))
+        for name, table in (("before", raw), ("after", rows))
+    }
+    return pd.concat(points, names=["calibration"]).reset_index("calibration")
+
+
+def risk_coverage(rows: pd.DataFrame) -> pd.DataFrame:
+    """Give the share of errors among the surest predictions; columns `coverage` and `errors`."""
+    return risk_coverage_points(chosen_probability(rows), is_right(rows))
+
+
+def _one_against_rest(rows: pd.DataFrame) -> list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]]:
+    return [
+        (name, (rows["label"] == name).to_numpy(), rows[column].to_numpy(dtype=np.float64))
+        for name, column in zip(CLASSES, PROBABILITIES, strict=True)
+    ]

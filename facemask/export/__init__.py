@@ -1,0 +1,1 @@
+"""Exported model formats and their metadata."""

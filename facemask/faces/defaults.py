@@ -1,0 +1,5 @@
+"""Default settings of face detection: plain constants, so that `--help` loads nothing else."""
+
+MARGIN = 0.2  # on each side of a face, as a share of its box; how it was chosen: docs/predict.md
+MIN_SCORE = 0.65  # of the detector
+MIN_FACE = 24  # pixels, of a face's box

@@ -1,0 +1,244 @@
+"""Finding and classifying faces with the exported models: LiteRT only, so that it starts without TensorFlow."""
+
+import io
+import json
+import os
+import sys
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
+from facemask.core.files import write_bytes
+from facemask.dataset.decode import UnusableImage, decode, resize
+from facemask.export.formats import open_format
+from facemask.faces.detector import LEVELS, SMALL_FACES, Box, FaceDetector, crop_face
+from facemask.inference.annotate import Mark, annotate
+from facemask.inference.inputs import STANDARD_INPUT, Input
+from facemask.inference.options import Options
+from facemask.models.decision import Decision
+
+TOO_SMALL = "too small"
+
+_JPEG_QUALITY = 92
+_FILES_PER_WORKER = 4  # loading the models for fewer takes longer than it saves
+_AHEAD = 2  # files per worker that are worked on beyond the next one to answer
+
+Item = TypeVar("Item")
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Face:
+    """What the models say of one face.
+
+    Attributes:
+        box: where it is in the picture, with the detector's score; None where the picture was given as a face.
+        answer: a class, `uncertain` or `too small`.
+        label: the chosen class, also where its probability is too low for an answer; empty where the face is too small.
+        probabilities: of each class, calibrated; empty where the face is too small.
+    """
+
+    box: Box | None
+    answer: str
+    label: str
+    probabilities: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What the models say of one file.
+
+    Attributes:
+        file: as it was given.
+        width: of the picture, upright, in pixels; 0 where the file could not be used.
+        height: likewise.
+        faces: from left to right.
+        problem: why the file could not be used; empty where it could.
+    """
+
+    file: str
+    width: int
+    height: int
+    faces: tuple[Face, ...]
+    problem: str
+
+
+class Classifier:
+    """An exported TFLite model, ready to use; not to be shared between threads.
+
+    Attributes:
+        image_size: side of the model's input, in pixels.
+        decision: how its probabilities become answers.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Load `model.tflite` and `labels.json` from an export folder.
+
+        Raises:
+            FacemaskError: a file is missing or broken, or the model was made for other classes.
+        """
+        try:
+            labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
+            classes = tuple(labels["classes"])
+            if classes != CLASSES:
+                raise FacemaskError(f"the model in {folder} tells {', '.join(classes)} apart, not {', '.join(CLASSES)}")
+            self.image_size = int(labels["input"]["height_width"][0])
+            self.decision = Decision.model_validate({key: labels[key] for key in Decision.model_fields})
+            self._run = open_format(folder, "tflite", threads=1)
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise FacemaskError(
+                f"no usable model in {folder}: {error}; run `dvc repro` (or `dvc pull export` where there is a "
+                "DVC remote), or name another folder with --model"
+            ) from error
+
+    def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Classify face crops.
+
+        Args:
+            images: uint8 RGB (n, image_size, image_size, 3), n at least 1.
+
+        Returns:
+            float32 (n, 3), in the order of `CLASSES`.
+        """
+        return self._run(images)
+
+
+class Predictor:
+    """Both models, ready to use; not to be shared between threads."""
+
+    def __init__(self, folder: Path, options: Options) -> None:
+        """Load the models from an export folder.
+
+        Raises:
+            FacemaskError: one is missing or broken.
+        """
+        self._classifier = Classifier(folder)
+        levels = SMALL_FACES if options.small_faces else LEVELS
+        self._detector = FaceDetector(folder, levels) if options.faces == "find" else None
+        self._options = options
+
+    def predict(self, image: NDArray[np.uint8]) -> tuple[Face, ...]:
+        """Find and classify the faces of a picture, uint8 RGB (height, width, 3); they come from left to right."""
+        if self._detector is None:
+            return tuple(self._classify([image], [None]))
+        boxes = self._detector.detect(image, self._options.min_score)
+        boxes.sort(key=lambda box: (box.left, box.top))
+        large = [box for box in boxes if box.side >= self._options.min_face]
+        crops = [crop_face(image, box, self._options.margin) for box in large]
+        known = dict(zip(large, self._classify(crops, large), strict=True))
+        return tuple(known.get(box, Face(box, TOO_SMALL, "", {})) for box in boxes)
+
+    def predict_file(self, file: Input) -> Prediction:
+        """Answer for one file, and write its annotated picture; a file that can't be used gets a `problem`.
+
+        Raises:
+            FacemaskError: the annotated picture can't be written.
+        """
+        if file.problem:
+            return Prediction(file.name, 0, 0, (), file.problem)
+        try:
+            image = decode(_content(file.name))
+        except UnusableImage as error:
+            return Prediction(file.name, 0, 0, (), error.reason)
+        except OSError as error:
+            return Prediction(file.name, 0, 0, (), error.strerror or str(error))
+        faces = self.predict(image)
+        if self._options.pictures:
+            marks = [_mark(face, image) for face in faces]
+            _write_picture(self._options.pictures / file.mirrored, annotate(image, marks))
+        return Prediction(file.name, image.shape[1], image.shape[0], faces, "")
+
+    def _classify(self, crops: Sequence[NDArray[np.uint8]], boxes: Sequence[Box | None]) -> list[Face]:
+        if not crops:
+            return []
+        size, decision = self._classifier.image_size, self._classifier.decision
+        probabilities = self._classifier.probabilities(np.stack([resize(crop, size) for crop in crops]))
+        chosen, answers = decision.choose(probabilities), decision.answers(probabilities)
+        return [
+            Face(box, answer, CLASSES[place], {name: round(float(p), 6) for name, p in zip(CLASSES, row, strict=True)})
+            for box, answer, place, row in zip(boxes, answers, chosen, probabilities, strict=True)
+        ]
+
+
+def predict_files(folder: Path, files: Sequence[Input], options: Options) -> Iterator[Prediction]:
+    """Answer for files, in their order, as many at a time as there are cores.
+
+    Only a few pictures are in memory at once, however many files there are.
+
+    Raises:
+        FacemaskError: a model is missing or broken; before the first answer.
+    """
+    workers = min(_cores(), -(-len(files) // _FILES_PER_WORKER))
+    # Made here and not in the threads: what they say on stderr is held back, and that is not to be done at once.
+    idle: SimpleQueue[Predictor] = SimpleQueue()
+    for _ in range(workers):
+        idle.put(Predictor(folder, options))
+
+    def answer(file: Input) -> Prediction:
+        predictor = idle.get()
+        try:
+            return predictor.predict_file(file)
+        finally:
+            idle.put(predictor)
+
+    return _in_order(answer, files, workers)
+
+
+def describe(face: Face) -> str:
+    """Put an answer in a few words: `with_mask 98.3%`, `uncertain: with_mask 52.0%`, `too small`."""
+    if face.answer == TOO_SMALL:
+        return face.answer
+    likeliest = f"{face.label} {face.probabilities[face.label]:.1%}"
+    return likeliest if face.answer == face.label else f"{face.answer}: {likeliest}"
+
+
+def _in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+    """Yield the results of threads in the order of the items, of which only a few are begun ahead."""
+    with ThreadPoolExecutor(max(workers, 1)) as pool:
+        begun: deque[Future[Result]] = deque()
+        try:
+            for item in items:
+                begun.append(pool.submit(work, item))
+                if len(begun) > _AHEAD * workers:
+                    yield begun.popleft().result()
+            while begun:
+                yield begun.popleft().result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+
+def _content(name: str) -> bytes:
+    return sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
+
+
+def _mark(face: Face, image: NDArray[np.uint8]) -> Mark:
+    height, width = image.shape[:2]
+    return Mark(face.box or Box(0, 0, width - 1, height - 1, 1), face.answer, describe(face))
+
+
+def _write_picture(path: Path, image: NDArray[np.uint8]) -> None:
+    packed = io.BytesIO()
+    if path.suffix.lower() == ".png":
+        Image.fromarray(image).save(packed, "PNG")
+    else:
+        Image.fromarray(image).save(packed, "JPEG", quality=_JPEG_QUALITY)
+    try:
+        write_bytes(path, packed.getvalue())
+    except OSError as error:
+        raise FacemaskError(
+            f"{path} can't be written ({error.strerror}): name another folder with --pictures"
+        ) from error
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,0 +1,1 @@
+"""Reading video, tracking faces and counting people."""

@@ -1,0 +1,1 @@
+"""The network: backbone, classifier, features and decision rule."""

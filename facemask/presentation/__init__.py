@@ -1,0 +1,1 @@
+"""Tables, charts and contact sheets shared by the report and the review pages."""

@@ -1,0 +1,1 @@
+"""Comparing revisions: metrics, data, the quality gate and scheduled retraining."""

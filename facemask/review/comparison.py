@@ -1,0 +1,427 @@
+"""Whether one model is better than another: a paired comparison on the test images that both have.
+
+Both models answer the same images, so what tells them apart are the images that one names right and the other wrong.
+Copies of a photograph are answered alike, so everything that decides counts photographs, not images:
+
+- The interval of a difference is the bootstrap interval of `evaluation.bootstrap`: both models keep the answers to the
+  same drawn photographs. It is never narrower than that of Bonett and Price for the difference of two paired shares
+  (Adjusted Wald confidence interval for a difference of binomial proportions based on paired data, Journal of
+  Educational and Behavioral Statistics 37, 2012) in which every photograph counts as one image; that one is not of no
+  width where no answer differs.
+- The p-value is that of a sign-flip test: if the models were equally good, each photograph would favour either by
+  chance, so the two models' answers are swapped photograph by photograph at random (Good, Permutation, Parametric and
+  Bootstrap Tests of Hypotheses, 2005, chapter 3.2).
+- McNemar's exact test by image (McNemar, Note on the sampling error of the difference between correlated proportions
+  or percentages, Psychometrika 12, 1947) is given beside it, since everybody knows it, and decides nothing: it takes
+  copies for independent images.
+
+The verdict is about the accuracy: it is the figure of McNemar's test, the one least moved by chance, and it needs no
+correction for having looked at several. Balanced accuracy and the recall of each class are tested too, corrected for
+being four (Holm, A simple sequentially rejective multiple test procedure, Scandinavian Journal of Statistics 6, 1979),
+so that a loss in a rare class, which hardly moves the accuracy, is not passed over.
+"""
+
+import io
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from scipy.stats import binomtest
+
+from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
+from facemask.dataset.predictions import ANSWERS as ANSWER_COLUMNS
+from facemask.evaluation.bootstrap import (
+    NORMAL,
+    REPLICATES,
+    Floats,
+    Interval,
+    Tally,
+    effective_number,
+    figures,
+    percentiles,
+    resample,
+    tally,
+    widest,
+)
+from facemask.review.revisions import MissingFileError, Revision
+
+LEVEL = 0.05
+FLIPS = 10_000
+
+ANSWERS = ("before", "after")
+
+
+class IncomparableError(FacemaskError):
+    """Two revisions have no test image in common."""
+
+
+class Verdict(StrEnum):
+    """What a comparison has shown."""
+
+    SAME = "the same answers"
+    NO_EVIDENCE = "no evidence of a difference"
+    BETTER = "better"
+    WORSE = "worse"
+
+
+@dataclass(frozen=True)
+class Difference:
+    """One figure of two models, on the same images.
+
+    Attributes:
+        figure: "accuracy", "balanced_accuracy" or "recall".
+        label: the class of a recall, else "".
+        before, after: the shares, 0 to 1.
+        low, high: 95 % interval of `after - before`.
+        p: of the sign-flip test by photograph; corrected for multiplicity unless the figure is the accuracy.
+    """
+
+    figure: str
+    label: str
+    before: float
+    after: float
+    low: float
+    high: float
+    p: float
+
+    @property
+    def change(self) -> float:
+        """By how much the figure rose, as a share."""
+        return self.after - self.before
+
+    @property
+    def verdict(self) -> Verdict:
+        """Better or worse where both the test and the interval say so."""
+        if self.p > LEVEL or self.low <= 0 <= self.high:
+            return Verdict.NO_EVIDENCE
+        return Verdict.BETTER if self.change > 0 else Verdict.WORSE
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The test images that two revisions have in common, with both answers.
+
+    Attributes:
+        images: one row per image; columns `id`, `label`, `group` (the photograph), `sha256` (of the file, "" where not
+            known), `before` and `after` (the predicted classes), `confidence_before` and `confidence_after` (their
+            probabilities; NaN where not known).
+        photographs_known: whether a revision says which images are copies; if not, each image counts as a photograph.
+        pictures_checked: whether both revisions say what is in the image files, so that images that have changed under
+            their name are left out.
+        only_before, only_after: test images of one revision that the other has not in test.
+        relabelled: images left out because their label differs.
+        replaced: images left out because there is another picture under the name.
+    """
+
+    images: pd.DataFrame
+    photographs_known: bool
+    pictures_checked: bool
+    only_before: int
+    only_after: int
+    relabelled: int
+    replaced: int
+
+
+@dataclass(frozen=True)
+class Change:
+    """A photograph that is named right by one model and wrong by the other.
+
+    Attributes:
+        id, sha256: of its first image that is; the hash is "" where not known.
+        label: what it shows.
+        before, after: the answers.
+        confidence: probability of the wrong answer; NaN where not known.
+        images: how many of its images changed in this way.
+    """
+
+    id: str
+    sha256: str
+    label: str
+    before: str
+    after: str
+    confidence: float
+    images: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What the paired comparison of two models found.
+
+    Attributes:
+        accuracy: the figure that decides.
+        others: balanced accuracy and the recall of each class that occurs.
+        images, photographs: how many were compared.
+        better, worse: images that only the later, or only the earlier model names right.
+        otherwise: images that both name wrong, by different classes.
+        mcnemar: p-value of McNemar's exact test by image.
+        gains, losses: the photographs behind `better` and `worse`, the surest mistakes first.
+    """
+
+    accuracy: Difference
+    others: tuple[Difference, ...]
+    images: int
+    photographs: int
+    better: int
+    worse: int
+    otherwise: int
+    mcnemar: float
+    gains: tuple[Change, ...]
+    losses: tuple[Change, ...]
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is said of the change as a whole."""
+        return self.accuracy.verdict if self.better + self.worse + self.otherwise else Verdict.SAME
+
+
+def read_test(revision: Revision) -> pd.DataFrame:
+    """Read what a revision's model says of its test images.
+
+    It stands in git. Revisions older than that file are read from their tables in DVC.
+
+    Returns:
+        Columns `id`, `label`, `prediction`, `confidence` (float64, NaN where not known), `group` and `sha256` (of the
+        image file). The last two are "" where an older revision does not say.
+
+    Raises:
+        FacemaskError: the revision's answers can't be read; the message says what to do.
+    """
+    path = "metrics/answers.csv"
+    try:
+        table = read_csv(revision, path, ANSWER_COLUMNS)
+        table["confidence"] = pd.to_numeric(table["confidence"], errors="coerce")
+    except MissingFileError:
+        path = "data/predictions.csv"
+        table = _read_older(revision, path)
+    for column in ("label", "prediction"):
+        unknown = sorted(set(table[column]) - set(CLASSES))
+        if unknown:
+            raise FacemaskError(f"{path} of {revision.name} has {column}s that are no class: {', '.join(unknown)}")
+    if table["id"].duplicated().any():
+        raise FacemaskError(f"{path} of {revision.name} lists images twice; choose another revision")
+    if table.empty:
+        raise FacemaskError(f"{path} of {revision.name} has no test image: run `dvc repro`, and commit what it makes")
+    return table[list(ANSWER_COLUMNS)]
+
+
+def _read_older(revision: Revision, path: str) -> pd.DataFrame:
+    """Put together the columns of `read_test` from the table of predictions and, for what it lacks, from others."""
+    table = read_csv(revision, path, ("id", "part", "label", "prediction"))
+    table = table[table["part"] == "test"].reset_index(drop=True)
+    if "group" not in table:
+        table["group"] = _looked_up(table["id"], revision, "data/split.csv", "group")
+    table["sha256"] = _looked_up(table["id"], revision, "data/manifest.csv", "sha256")
+    table["confidence"] = np.nan
+    for name in CLASSES:
+        if f"p_{name}" in table:
+            of_class = table["prediction"] == name
+            table.loc[of_class, "confidence"] = pd.to_numeric(table.loc[of_class, f"p_{name}"], errors="coerce")
+    return table
+
+
+def pair(before: pd.DataFrame, after: pd.DataFrame) -> Pairs:
+    """Bring together the test images that both revisions have, with equal labels and equal content.
+
+    An image that is in test in both was trained on by neither model, also where the split has changed. Which images
+    are one photograph is what the later revision says, else the earlier one.
+
+    Args:
+        before: as `read_test` gives it.
+        after: likewise.
+
+    Raises:
+        IncomparableError: no image is left.
+    """
+    both = before.merge(after, on="id", suffixes=("_before", "_after"), validate="one_to_one")
+    relabelled = both["label_before"] != both["label_after"]
+    known = (both["sha256_before"] != "") & (both["sha256_after"] != "")
+    replaced = known & (both["sha256_before"] != both["sha256_after"]) & ~relabelled
+    kept = both[~relabelled & ~replaced].reset_index(drop=True)
+    if kept.empty:
+        raise IncomparableError(
+            f"the revisions have no test image in common: {len(before)} and {len(after)} images, {len(both)} of one "
+            f"name, {int(relabelled.sum())} of these with two labels, {int(replaced.sum())} with two pictures; compare "
+            "revisions with one data set, or evaluate both models on one split"
+        )
+    named = [column for column in ("group_after", "group_before") if (kept[column] != "").all()]
+    images = pd.DataFrame(
+        {
+            "id": kept["id"],
+            "label": kept["label_after"],
+            "group": kept[named[0] if named else "id"],
+            "sha256": kept["sha256_after"].where(kept["sha256_after"] != "", kept["sha256_before"]),
+            "before": kept["prediction_before"],
+            "after": kept["prediction_after"],
+            "confidence_before": kept["confidence_before"],
+            "confidence_after": kept["confidence_after"],
+        }
+    )
+    return Pairs(
+        images=images,
+        photographs_known=bool(named),
+        pictures_checked=bool(known.all()),
+        only_before=len(before) - len(both),
+        only_after=len(after) - len(both),
+        relabelled=int(relabelled.sum()),
+        replaced=int(replaced.sum()),
+    )
+
+
+def compare(images: pd.DataFrame, replicates: int = REPLICATES, flips: int = FLIPS, seed: int = 1) -> Comparison:
+    """Compare two models on the images of `Pairs`.
+
+    Args:
+        images: `Pairs.images`, at least one row.
+        replicates: how often photographs are drawn for the intervals.
+        flips: how often the models are swapped for the test.
+        seed: of both; the order of the rows does not matter.
+    """
+    tallied = tally(images, ANSWERS)
+    right_before, right_after = ((images[answer] == images["label"]).to_numpy() for answer in ANSWERS)
+    better, worse = right_after & ~right_before, right_before & ~right_after
+    won, lost = (_by_class(images["label"][chosen]) for chosen in (better, worse))
+    accuracy, *others = _differences(tallied, won, lost, replicates, flips, seed)
+    changed = int(better.sum() + worse.sum())
+    return Comparison(
+        accuracy=accuracy,
+        others=_corrected(others),
+        images=len(images),
+        photographs=int(tallied.photographs.sum()),
+        better=int(better.sum()),
+        worse=int(worse.sum()),
+        otherwise=int((~right_before & ~right_after & (images["before"] != images["after"]).to_numpy()).sum()),
+        mcnemar=float(binomtest(int(worse.sum()), changed).pvalue) if changed else 1.0,
+        gains=_changes(images[better], "confidence_before"),
+        losses=_changes(images[worse], "confidence_after"),
+    )
+
+
+def sign_flip(tallied: Tally, weights: Floats, flips: int, seed: int) -> Floats:
+    """Test, photograph by photograph, whether two models differ by more than chance.
+
+    Args:
+        tallied: of two answers.
+        weights: (figures, classes); what an image of each class counts.
+        flips: how often the answers to each photograph are swapped at random.
+        seed: of the swapping.
+
+    Returns:
+        p-values, two-sided, one for each figure; never below `1 / (flips + 1)` (Phipson and Smyth, Permutation p-values
+        should never be zero, Statistical Applications in Genetics and Molecular Biology 9, 2010).
+    """
+    right = np.diagonal(tallied.counts, axis1=-2, axis2=-1)
+    net, place = np.unique(right[:, 1] - right[:, 0], axis=0, return_inverse=True)
+    photographs = np.bincount(place.ravel(), weights=tallied.photographs).astype(np.int64)
+    swapped = np.random.default_rng(seed).binomial(photographs, 0.5, size=(flips, len(net)))
+    by_chance = (photographs - 2 * swapped) @ net @ weights.T
+    seen = photographs @ net @ weights.T
+    as_far = np.abs(by_chance) >= np.abs(seen) - 1e-12  # sums that are equal but for rounding are equal
+    return np.asarray((1 + as_far.sum(axis=0)) / (flips + 1))
+
+
+def bonett_price(better: float, worse: float, number: float) -> Interval:
+    """95 % interval of the difference of two paired shares (Bonett and Price 2012).
+
+    Args:
+        better: share of the sample for which only the second is right.
+        worse: share for which only the first is.
+        number: size of the sample.
+    """
+    gained, lost = ((share * number + 1) / (number + 2) for share in (better, worse))
+    half = NORMAL * np.sqrt((gained + lost - (gained - lost) ** 2) / (number + 2))
+    return max(float(gained - lost - half), -1.0), min(float(gained - lost + half), 1.0)
+
+
+def _differences(
+    tallied: Tally, won: NDArray[np.int64], lost: NDArray[np.int64], replicates: int, flips: int, seed: int
+) -> list[Difference]:
+    """Compute accuracy, balanced accuracy and the recall of each class that occurs, with p-values uncorrected."""
+    images = tallied.confusion()[0].sum(axis=1)
+    of_class = tallied.photographs @ (tallied.counts[:, 0].sum(axis=2) > 0)
+    occur = np.flatnonzero(images)
+    names = [("accuracy", ""), ("balanced_accuracy", ""), *(("recall", CLASSES[index]) for index in occur)]
+    weights = _weights(images)
+    before, after = _figures(tallied.confusion(), occur)
+    drawn = _figures(resample(tallied, replicates, seed), occur)
+    p = sign_flip(tallied, weights, flips, seed)
+    differences = []
+    for row, (figure, label) in enumerate(names):
+        number = effective_number(weights[row] * images, of_class)
+        small = bonett_price(float(weights[row] @ won), float(weights[row] @ lost), number)
+        low, high = widest(percentiles(drawn[:, 1, row] - drawn[:, 0, row]), small)
+        differences.append(Difference(figure, label, float(before[row]), float(after[row]), low, high, float(p[row])))
+    return differences
+
+
+def _figures(confusion: NDArray[np.int64], occur: NDArray[np.intp]) -> Floats:
+    """Compute accuracy, balanced accuracy and the recalls of the classes that occur: (..., figures)."""
+    values = figures(confusion)
+    headlines = np.stack([values["accuracy"], values["balanced_accuracy"]], axis=-1)
+    return np.concatenate([headlines, values["recall"][..., occur]], axis=-1)
+
+
+def _weights(images: NDArray[np.int64]) -> Floats:
+    """Say what one image of each class counts in accuracy, balanced accuracy and the recall of each class that occurs.
+
+    Args:
+        images: (classes,); how many images each class has.
+
+    Returns:
+        (figures, classes).
+    """
+    each = np.divide(1.0, images, out=np.zeros(len(images)), where=images > 0)
+    recalls = np.diag(each)[images > 0]
+    return np.vstack([np.full(len(images), 1 / images.sum()), each / len(recalls), recalls])
+
+
+def _by_class(labels: pd.Series) -> NDArray[np.int64]:
+    return labels.value_counts().reindex(CLASSES, fill_value=0).to_numpy(dtype=np.int64)
+
+
+def _corrected(differences: Sequence[Difference]) -> tuple[Difference, ...]:
+    """Correct the p-values for being several, by Holm's procedure."""
+    p = np.array([difference.p for difference in differences])
+    order = np.argsort(p, kind="stable")
+    corrected = np.empty_like(p)
+    corrected[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1)), 1)
+    return tuple(replace(one, p=float(value)) for one, value in zip(differences, corrected, strict=True))
+
+
+def _changes(images: pd.DataFrame, confidence: str) -> tuple[Change, ...]:
+    """Gather images that changed in one way into photographs, the surest mistakes first."""
+    ordered = images.sort_values([confidence, "id"], ascending=[False, True])
+    changes = []
+    for (_, label, before, after), rows in ordered.groupby(["group", "label", *ANSWERS], sort=False):
+        first = rows.iloc[0]
+        changes.append(Change(first["id"], first["sha256"], label, before, after, float(first[confidence]), len(rows)))
+    return tuple(changes)
+
+
+def read_csv(revision: Revision, path: str, columns: Sequence[str]) -> pd.DataFrame:
+    """Read a CSV table of any version of the project, as text, if it has at least these columns.
+
+    Raises:
+        MissingFileError: the revision does not have the table, or its content is nowhere to be had.
+        FacemaskError: it is torn, or lacks a column.
+    """
+    try:
+        table = pd.read_csv(io.BytesIO(revision.read(path)), dtype=str, keep_default_na=False, encoding="utf-8")
+        if missing := [column for column in columns if column not in table]:
+            raise ValueError(f"it has no column {', '.join(missing)}")
+    except ValueError as error:  # also what pandas raises for an empty or torn file, and for bytes that are no UTF-8
+        raise FacemaskError(f"{path} of {revision.name} can't be used ({error}); choose another revision") from error
+    return table
+
+
+def _looked_up(ids: pd.Series, revision: Revision, path: str, column: str) -> list[str]:
+    """Look up images in a column of another table; "" where the revision has no such table, or none that can be had."""
+    try:
+        table = read_csv(revision, path, ("id", column))
+    except MissingFileError:
+        return [""] * len(ids)
+    known = dict(zip(table["id"], table[column], strict=True))
+    return [known.get(name, "") for name in ids]

@@ -1,0 +1,1 @@
+"""Training: sampling, augmentation, cached features, the training loop."""

@@ -1,0 +1,246 @@
+"""Masks drawn over bare faces: they sit as their label says, look like the photograph, and stay in training."""
+
+import itertools
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import pytest
+
+from facemask.core.classes import CLASSES
+from facemask.data.synthetic.cutting import cut_out
+from facemask.data.synthetic.draw import LABELS, draw_mask, make_room
+from facemask.data.synthetic.fabric import HEIGHT, STYLES, WIDTH, Fabric, Style, draw_fabric, vary_cut_out
+from facemask.data.synthetic.pipeline import KIND_SHARES, STYLE_SHARES, choose, choose_shown
+from facemask.dataset.synthetic import COLUMNS, KINDS, Kind, count_rendered, read_rendered, write_rendered
+from tests.bare_face import bare_photo, mean_points
+
+NOSTRILS = (2, 97, 326, 98, 327, 1, 4)
+TIP_OF_NOSE = (1, 4)
+LIPS = (0, 13, 14, 17)
+EYES = (33, 159, 133, 362, 386, 263)
+
+
+def plain(red: float, green: float, blue: float) -> Fabric:
+    colour = np.full((HEIGHT, WIDTH, 3), (red, green, blue), np.float32)
+    return Fabric(colour, np.zeros((HEIGHT, WIDTH), np.float32))
+
+
+GREEN = plain(0.1, 0.8, 0.1)
+
+
+def drawn(kind: Kind, seed: int = 1, style: Style = "cloth", turn: float = 0.0, fabric: Fabric = GREEN) -> np.ndarray:
+    points = mean_points(turn=turn)
+    picture = draw_mask(bare_photo(points), points, kind, style, fabric, np.random.default_rng(seed))
+    assert picture is not None
+    return picture
+
+
+def at(picture: np.ndarray, points: np.ndarray, numbers: tuple[int, ...]) -> np.ndarray:
+    x, y = np.round(points[list(numbers), :2]).astype(int).T
+    return picture[y, x].astype(int)
+
+
+def is_green(pixels: np.ndarray) -> np.ndarray:
+    return pixels[:, 1] > pixels[:, 0] + 40
+
+
+def change(picture: np.ndarray, points: np.ndarray, numbers: tuple[int, ...]) -> int:
+    before = bare_photo(points)
+    return int(np.abs(at(picture, points, numbers) - at(before, points, numbers)).max())
+
+
+CASES = list(itertools.product(STYLES, (-25.0, 0.0, 25.0)))
+
+
+def test_the_same_seed_gives_the_same_picture() -> None:
+    first, again, other = (drawn("right", seed) for seed in (1, 1, 2))
+    assert first.tobytes() == again.tobytes()
+    assert first.tobytes() != other.tobytes()
+
+
+@pytest.mark.parametrize("style", [style for style in STYLES if style != "photographed"])
+def test_the_same_seed_gives_the_same_cloth_and_another_seed_another(style: Style) -> None:
+    first, again, other = (draw_fabric(style, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first.colour, again.colour)
+    assert np.array_equal(first.relief, again.relief)
+    assert not np.array_equal(first.colour, other.colour)
+    assert first.colour.min() >= 0
+    assert first.colour.max() <= 1
+
+
+@pytest.mark.parametrize(("style", "turn"), CASES)
+def test_a_mask_worn_right_covers_nose_and_mouth_and_leaves_the_eyes(style: Style, turn: float) -> None:
+    points = mean_points(turn=turn)
+    for seed in range(4):
+        picture = drawn("right", seed, style, turn)
+        assert is_green(at(picture, points, (4, *LIPS))).all()
+        assert change(picture, points, EYES) <= 3
+
+
+@pytest.mark.parametrize(("style", "turn"), CASES)
+def test_with_the_nose_out_the_nostrils_keep_their_pixels_and_the_mouth_is_covered(style: Style, turn: float) -> None:
+    points = mean_points(turn=turn)
+    for seed in range(4):
+        picture = drawn("nose_out", seed, style, turn)
+        assert change(picture, points, TIP_OF_NOSE) <= 3
+        assert is_green(at(picture, points, (13, 14, 17))).all()
+
+
+@pytest.mark.parametrize(("style", "turn"), CASES)
+def test_on_the_chin_the_mask_leaves_nose_and_mouth_bare(style: Style, turn: float) -> None:
+    points = mean_points(turn=turn)
+    for seed in range(4):
+        picture = drawn("mouth_out", seed, style, turn)
+        assert change(picture, points, (*NOSTRILS, *LIPS)) <= 3
+        assert is_green(picture.reshape(-1, 3).astype(int)).mean() > 0.04
+
+
+def test_a_face_that_is_to_stay_bare_stays_as_it_is() -> None:
+    assert np.array_equal(drawn("bare"), bare_photo(mean_points()))
+
+
+def test_sitting_too_high_the_mask_covers_the_nose_and_leaves_the_chin_bare() -> None:
+    points = mean_points()
+    for seed in range(4):
+        picture = drawn("chin_out", seed, "surgical")
+        assert is_green(at(picture, points, (4, 2, 0))).all()
+        assert change(picture, points, EYES) <= 3
+        assert not is_green(at(picture, points, (175, 199))).any()
+
+
+def test_a_mask_hangs_below_the_chin_only_where_the_picture_shows_what_is_below() -> None:
+    roomy, tight = mean_points(width=0.5, height=0.6), mean_points(width=0.78, height=0.49)
+    pictures = [
+        draw_mask(bare_photo(points), points, "below_chin", "cloth", GREEN, np.random.default_rng(3))
+        for points in (roomy, tight)
+    ]
+    assert pictures[1] is None
+    assert pictures[0] is not None
+    assert change(pictures[0], roomy, (*NOSTRILS, *LIPS, 200)) <= 3
+    below = pictures[0][int(roomy[152, 1]) + 6 :].reshape(-1, 3).astype(int)
+    assert is_green(below).mean() > 0.1
+
+
+def test_a_picture_that_ends_at_the_chin_gets_room_below_without_a_second_mouth() -> None:
+    points = mean_points(width=0.78, height=0.49)
+    photo = bare_photo(points)
+    moved = [make_room(photo, points, np.random.default_rng(seed)) for seed in range(40)]
+    shifts = [round(float(points[0, 1] - mesh[0, 1])) for _, mesh in moved]
+    assert 0 < shifts.count(0) < 25
+    assert 10 < max(shifts) < photo.shape[0] - points[17, 1]
+    for (picture, mesh), shift in zip(moved, shifts, strict=True):
+        assert picture.shape == photo.shape
+        assert np.array_equal(mesh[:, 0], points[:, 0])
+        assert np.array_equal(picture[: photo.shape[0] - shift], photo[shift:])
+
+
+def test_a_picture_that_shows_the_neck_stays_as_it_is() -> None:
+    points = mean_points(width=0.5, height=0.6)
+    for seed in range(5):
+        picture, mesh = make_room(bare_photo(points), points, np.random.default_rng(seed))
+        assert np.array_equal(picture, bare_photo(points))
+        assert np.array_equal(mesh, points)
+
+
+def test_nothing_changes_above_the_eyes() -> None:
+    points = mean_points()
+    height = int(points[[159, 386], 1].min()) - 8
+    for kind in ("right", "nose_out", "mouth_out", "chin_out"):
+        assert np.array_equal(drawn(kind)[:height], bare_photo(points)[:height])
+
+
+def test_in_a_dark_photograph_the_mask_is_dark_too() -> None:
+    points = mean_points()
+    bright = bare_photo(points)
+    dark = (bright * 0.3).astype(np.uint8)
+    white = plain(0.95, 0.95, 0.95)
+    levels = []
+    for photo in (bright, dark):
+        picture = draw_mask(photo, points, "right", "cloth", white, np.random.default_rng(1))
+        assert picture is not None
+        levels.append(at(picture, points, (13, 205, 425)).mean())
+    assert levels[0] > 170
+    assert levels[1] < 110
+
+
+def test_in_a_blurred_photograph_the_edge_of_the_mask_is_blurred_too() -> None:
+    points = mean_points()
+    sharp = bare_photo(points)
+    steepest = []
+    for photo in (sharp, cv2.GaussianBlur(sharp, (0, 0), 3)):
+        picture = draw_mask(photo, points, "right", "cloth", plain(0.02, 0.02, 0.02), np.random.default_rng(1))
+        assert picture is not None
+        column = picture[:, int(points[4, 0]), 0].astype(int)[int(points[168, 1]) : int(points[4, 1])]
+        steepest.append(-np.diff(column).min())
+    assert steepest[1] < 0.5 * steepest[0]
+
+
+def test_cloth_is_cut_out_of_a_photograph_and_keeps_its_colours() -> None:
+    points = mean_points()
+    stripes = np.zeros((HEIGHT, WIDTH, 3), np.float32)
+    stripes[:, : WIDTH // 2] = (0.1, 0.2, 0.8)
+    stripes[:, WIDTH // 2 :] = (0.1, 0.7, 0.2)
+    picture = drawn("right", 1, "cloth", fabric=Fabric(stripes, np.zeros((HEIGHT, WIDTH), np.float32)))
+    cloth = cut_out(picture, points)
+    assert cloth is not None
+    left, right = cloth.colour[:, : WIDTH // 3].mean(axis=(0, 1)), cloth.colour[:, -WIDTH // 3 :].mean(axis=(0, 1))
+    assert left.argmax() == 2
+    assert right.argmax() == 1
+
+
+def test_no_cloth_is_cut_out_of_a_face_seen_from_the_side() -> None:
+    points = mean_points(turn=45)
+    assert cut_out(bare_photo(points), points) is None
+
+
+def test_cut_out_cloth_is_varied_by_the_seed_alone() -> None:
+    cloth = plain(0.5, 0.6, 0.7)
+    first, again, other = (vary_cut_out(cloth, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    assert np.array_equal(first.colour, again.colour)
+    assert not np.array_equal(first.colour, other.colour)
+
+
+def test_every_kind_has_a_class_and_right_and_wrong_are_both_drawn_often() -> None:
+    assert set(LABELS) == set(KINDS) == set(KIND_SHARES)
+    assert set(LABELS.values()) == set(CLASSES)
+    assert sum(KIND_SHARES.values()) == pytest.approx(1)
+    assert sum(STYLE_SHARES.values()) == pytest.approx(1)
+    assert 0.3 <= KIND_SHARES["right"] <= 0.4
+
+
+def split_table() -> pd.DataFrame:
+    """Ten photographs of each of two sources, every tenth with a copy; most in train; half of them bare."""
+    rows = [
+        (f"{source}/{label}/{number}{copy}.png", source, label, f"{source}{label}{number}", part, "")
+        for source, label, number in itertools.product(("a", "b"), ("without_mask", "with_mask"), range(10))
+        for copy in ("", "copy")
+        for part in [("val", "test")[number] if number < 2 else "train"]
+    ]
+    return pd.DataFrame(rows, columns=["id", "source", "label", "group", "part", "reason"])
+
+
+def test_faces_are_chosen_from_training_only_one_of_each_photograph_and_from_all_sources() -> None:
+    table = split_table()
+    chosen = choose(table, "without_mask", 6, seed=1)
+    assert set(chosen["part"]) == {"train"}
+    assert set(chosen["label"]) == {"without_mask"}
+    assert chosen["group"].is_unique
+    assert dict(chosen["source"].value_counts()) == {"a": 3, "b": 3}
+    assert len(choose(table, "without_mask", 100, seed=1)) == 16
+    assert not choose(table, "without_mask", 6, seed=2)["id"].equals(chosen["id"])
+
+
+def test_the_table_is_read_back_as_it_was_written_with_or_without_rows(tmp_path: Path) -> None:
+    row = dict.fromkeys(COLUMNS, "x") | {"label": "with_mask", "kind": "right"}
+    for rows in ([], [row]):
+        table = pd.DataFrame(rows, columns=list(COLUMNS))
+        write_rendered(tmp_path / "rendered.csv", table)
+        assert read_rendered(tmp_path / "rendered.csv").to_dict("records") == rows
+    counts = count_rendered(table)
+    assert counts["label"] == {"mask_weared_incorrect": 0, "with_mask": 1, "without_mask": 0}
+    assert list(counts["kind"]) == list(KINDS)
+    assert json.dumps(counts)
+    assert choose_shown(table, 3)["right"] == ["x"]

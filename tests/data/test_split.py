@@ -1,0 +1,238 @@
+"""Train, validation and test hold what they should, and never the same picture."""
+
+import itertools
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
+from facemask.core.params import SplitParams
+from facemask.data.duplicates.conflicts import flag_copies
+from facemask.data.split import check_split, count_parts, split
+from facemask.dataset.split import COLUMNS, DROPPED, PARTS, read_split, write_split
+
+SETTINGS = SplitParams(val=0.15, test=0.15, seed=1)
+
+
+def manifest(per_class: int = 100, copies: int = 1, sources: tuple[str, ...] = ("a", "b")) -> pd.DataFrame:
+    """A manifest in which every group holds `copies` files with equal bytes."""
+    rows = [
+        {
+            "id": f"{source}/{label}/{image}-{copy}",
+            "source": source,
+            "label": label,
+            "group": group,
+            "sha256": group,
+            "flags": "",
+        }
+        for source, label, image in itertools.product(sources, CLASSES, range(per_class))
+        for copy in range(copies)
+        for group in [f"{source}-{label}-{image}"]
+    ]
+    return pd.DataFrame(rows)
+
+
+def test_every_image_stands_in_exactly_one_part() -> None:
+    images = manifest()
+    table = split(images, SETTINGS)
+    assert list(table["id"]) == list(images["id"])
+    assert set(table["part"]) == set(PARTS)
+
+
+def test_shares_hold_within_every_class_and_source() -> None:
+    table = split(manifest(per_class=200), SETTINGS)
+    shares = pd.crosstab([table["label"], table["source"]], table["part"], normalize="index")
+    assert np.allclose(shares["test"], 0.15, atol=0.01)
+    assert np.allclose(shares["val"], 0.15, atol=0.01)
+
+
+@pytest.mark.parametrize("copies", [2, 7, 40])
+def test_copies_of_one_picture_stay_on_one_side(copies: int) -> None:
+    images = manifest(per_class=30, copies=copies)
+    table = split(images, SETTINGS)
+    assert table.groupby("group")["part"].nunique().max() == 1
+    assert check_split(table, images) == {"groups_in_two_parts": 0, "equal_files_in_two_parts": 0}
+
+
+def test_one_group_far_larger_than_the_others_does_not_spoil_the_shares() -> None:
+    images = manifest(per_class=100, sources=("a",))
+    images.loc[images["id"].str.startswith("a/with_mask/1"), "group"] = "large"  # 11 files
+    table = split(images, SETTINGS)
+    rows = table[table["label"] == "with_mask"]
+    assert abs((rows["part"] == "test").mean() - 0.15) <= 0.01
+
+
+def test_the_seed_alone_decides_which_images_are_tested_on() -> None:
+    images = manifest()
+    again, other = split(images, SETTINGS), split(images, SplitParams(val=0.15, test=0.15, seed=2))
+    pd.testing.assert_frame_equal(split(images, SETTINGS), again)
+    assert (again["part"] != other["part"]).any()
+
+
+def test_equal_files_with_two_labels_are_dropped_with_the_reason() -> None:
+    images = manifest()
+    pair = ["a/with_mask/3-0", "a/mask_weared_incorrect/7-0"]
+    images.loc[images["id"].isin(pair), ["group", "sha256"]] = "same"
+    images["flags"] = flag_copies(images)
+    table = split(images, SETTINGS).set_index("id")
+    assert list(table.loc[pair, "part"]) == [DROPPED, DROPPED]
+    assert list(table.loc[pair, "reason"]) == ["contradicting labels"] * 2
+    assert (table.drop(pair)["reason"] == "").all()
+
+
+def flagged(per_class: int = 30, copies: int = 5, others: int = 2, flag: str = "contradiction") -> pd.DataFrame:
+    """A manifest in which the first photograph has flags, and the last `others` of its copies perhaps another label."""
+    images = manifest(per_class, copies, sources=("a",))
+    first = images["group"] == "a-with_mask-0"
+    images["sha256"] = images["id"]
+    images.loc[first, "flags"] = flag
+    if flag == "contradiction":
+        images.loc[images.index[first][copies - others :], "label"] = "without_mask"
+    return images
+
+
+def policy(**settings: str) -> SplitParams:
+    return SplitParams.model_validate({**SETTINGS.model_dump(), **settings})
+
+
+def test_of_a_photograph_with_two_labels_every_copy_is_dropped_by_default() -> None:
+    images = flagged()
+    table = split(images, SETTINGS)
+    contradicting = table["group"] == "a-with_mask-0"
+    assert set(table.loc[contradicting, "part"]) == {DROPPED}
+    assert set(table.loc[contradicting, "reason"]) == {"contradicting labels"}
+    assert (table.loc[~contradicting, "part"] != DROPPED).all()
+    assert count_parts(table)["dropped"] == {"contradicting labels": 5}
+
+
+def test_by_majority_the_copies_with_the_more_frequent_label_are_kept_together() -> None:
+    images = flagged(copies=5, others=2)
+    table = split(images, policy(contradictions="majority"))
+    rows = table[table["group"] == "a-with_mask-0"]
+    assert list(rows["label"]) == ["with_mask"] * 3 + ["without_mask"] * 2
+    assert list(rows["part"][3:]) == [DROPPED] * 2
+    assert list(rows["reason"]) == [""] * 3 + ["contradicting labels"] * 2
+    assert len(set(rows["part"][:3])) == 1
+    assert rows["part"].iloc[0] in PARTS
+    assert count_parts(table)["dropped"] == {"contradicting labels": 2}
+
+
+def test_where_two_labels_are_as_frequent_no_copy_is_kept_by_majority_either() -> None:
+    images = flagged(copies=4, others=2)
+    table = split(images, policy(contradictions="majority"))
+    assert set(table.loc[table["group"] == "a-with_mask-0", "part"]) == {DROPPED}
+    assert count_parts(table)["dropped"] == {"contradicting labels": 4}
+
+
+def test_a_majority_over_two_other_labels_need_not_be_more_than_half() -> None:
+    images = flagged(copies=4, others=1)
+    rows = images.index[images["group"] == "a-with_mask-0"]
+    images.loc[rows, "label"] = ["with_mask", "with_mask", "without_mask", "mask_weared_incorrect"]
+    table = split(images, policy(contradictions="majority"))
+    assert list(table.loc[rows, "part"] == DROPPED) == [False, False, True, True]
+
+
+@pytest.mark.parametrize("flag", ["near_constant", "posterised", "too_small", "blurred", "too_small blurred"])
+def test_junk_is_dropped_with_its_reasons_or_kept(flag: str) -> None:
+    images = flagged(flag=f"duplicate {flag}")
+    table = split(images, SETTINGS)
+    junk = images["flags"] != ""
+    assert set(table.loc[junk, "part"]) == {DROPPED}
+    assert set(table.loc[junk, "reason"]) == {flag}
+    assert count_parts(table)["dropped"] == {flag: 5}
+    assert count_parts(table)["groups"][DROPPED] == 1
+    kept = split(images, policy(junk="keep"))
+    assert set(kept["reason"]) == {""}
+    assert set(kept["part"]) == set(PARTS)
+
+
+def test_junk_alone_is_dropped_and_other_copies_of_its_photograph_stay_together() -> None:
+    images = flagged(flag="")
+    one = images.index[images["group"] == "a-with_mask-0"][2]
+    images.loc[one, "flags"] = "blurred"
+    table = split(images, SETTINGS)
+    assert list(table.index[table["part"] == DROPPED]) == [one]
+    assert table[table["part"] != DROPPED].groupby("group")["part"].nunique().max() == 1
+
+
+def test_junk_with_two_labels_is_dropped_for_its_labels_and_by_majority_for_being_junk() -> None:
+    images = flagged()
+    images["flags"] = images["flags"].replace("contradiction", "contradiction blurred")
+    assert count_parts(split(images, SETTINGS))["dropped"] == {"contradicting labels": 5}
+    by_majority = split(images, policy(contradictions="majority"))
+    assert count_parts(by_majority)["dropped"] == {"blurred": 3, "contradicting labels": 2}
+    keeping_junk = split(images, policy(contradictions="majority", junk="keep"))
+    assert count_parts(keeping_junk)["dropped"] == {"contradicting labels": 2}
+
+
+def test_a_duplicate_is_no_reason_to_drop_an_image() -> None:
+    images = manifest(per_class=30, copies=3)
+    images["flags"] = flag_copies(images)
+    assert (images["flags"] == "duplicate").sum() == len(images) * 2 / 3
+    counts = count_parts(split(images, SETTINGS))
+    assert (counts["images"][DROPPED], counts["groups"][DROPPED], counts["dropped"]) == (0, 0, {})
+
+
+@pytest.mark.parametrize("contradictions", ["drop", "majority"])
+@pytest.mark.parametrize("junk", ["drop", "keep"])
+def test_no_photograph_is_parted_whatever_is_done_with_contradictions_and_junk(contradictions: str, junk: str) -> None:
+    rng = np.random.default_rng(4)
+    images = manifest(per_class=60, copies=1)
+    images["sha256"] = images["id"]
+    # Photographs of 1 to 40 copies, across sources and classes.
+    images["group"] = [f"photograph {number}" for number in np.sort(rng.integers(0, 60, len(images)))]
+    images["group"] = images["group"].to_numpy()[rng.permutation(len(images))]
+    images.loc[rng.random(len(images)) < 0.1, "group"] = "photograph 0"
+    few = ["", "", "", "", "blurred", "near_constant too_small"]
+    images["flags"] = (flag_copies(images) + " " + pd.Series(rng.choice(few, len(images)))).str.strip()
+    images.loc[images["group"].isin([f"photograph {number}" for number in range(30, 60)]), "label"] = "with_mask"
+    table = split(images, policy(contradictions=contradictions, junk=junk))
+    used = table[table["part"] != DROPPED]
+    assert used.groupby("group")["part"].nunique().max() == 1
+    assert used.groupby("group")["label"].nunique().max() == 1 or contradictions == "drop"
+    assert ((table["part"] == DROPPED) == (table["reason"] != "")).all()
+    counts = count_parts(table)
+    assert sum(counts["dropped"].values()) == counts["images"][DROPPED] == (table["reason"] != "").sum()
+
+
+def test_a_split_is_read_as_it_was_written(tmp_path: Path) -> None:
+    table = split(flagged(), SETTINGS)
+    write_split(tmp_path / "split.csv", table)
+    pd.testing.assert_frame_equal(read_split(tmp_path / "split.csv"), table[list(COLUMNS)], check_dtype=False)
+
+
+def test_a_group_on_two_sides_stops_the_stage() -> None:
+    images = manifest(copies=2)
+    table = split(images, SETTINGS)
+    first = table.index[table["part"] == "train"][0]
+    table.loc[first, "part"] = "test"
+    with pytest.raises(FacemaskError, match="the split leaks"):
+        check_split(table, images)
+
+
+def test_equal_files_on_two_sides_stop_the_stage_even_where_the_groups_miss_them() -> None:
+    images = manifest()
+    table = split(images, SETTINGS)
+    one_each = table.drop_duplicates("part").index
+    images.loc[one_each, "sha256"] = "same bytes"
+    with pytest.raises(FacemaskError, match="'equal_files_in_two_parts': 1"):
+        check_split(table, images)
+
+
+def test_a_class_that_is_missing_in_a_part_is_named_with_what_to_do() -> None:
+    images = manifest()
+    few = images[(images["label"] != "with_mask") | images["id"].str.endswith("/1-0")].reset_index(drop=True)
+    with pytest.raises(FacemaskError, match=r"no with_mask image is left for \w+ \(2 in all\)"):
+        check_split(split(few, SETTINGS), few)
+
+
+def test_counts_add_up() -> None:
+    images = manifest(copies=3)
+    counts = count_parts(split(images, SETTINGS))
+    assert sum(counts["images"].values()) == len(images)
+    assert sum(counts["groups"].values()) == images["group"].nunique()
+    assert sum(sum(row.values()) for row in counts["label"].values()) == len(images)
+    assert sum(sum(row.values()) for row in counts["source"].values()) == len(images)

@@ -1,0 +1,207 @@
+"""Views of training images show what their labels say, differ each time, and are computed once."""
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+from numpy.typing import NDArray
+
+from facemask.core.hashing import digest
+from facemask.core.params import AugmentationParams, TrainParams
+from facemask.dataset.archive import Archive, Archives
+from facemask.dataset.batches import one_hot, read_image
+from facemask.dataset.split import part_of
+from facemask.training.distributed import Crew, gather_crew
+from facemask.training.feature_cache import Views, plain_maps
+from facemask.training.sampler import epoch_order
+from facemask.training.timer import Clock
+from tests.training_project import SMALL
+
+OFF = dict.fromkeys(AugmentationParams.model_fields, 0.0)
+
+
+class CountingTrunk:
+    """Frozen layers that hand on the pixels as they are, and count the images."""
+
+    def __init__(self) -> None:
+        self.images = 0
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        self.images += len(pixels)
+        return pixels.astype(np.float32)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The training images, and where they lie."""
+
+    archives: Archives
+    training: pd.DataFrame
+    inputs: list[str]
+    kept: Path
+
+    def views(self, trunk: CountingTrunk, crew: Crew | None = None, **changes: Any) -> Views:
+        settings = TrainParams.model_validate({**SMALL, **changes})
+        crew = crew or gather_crew("one", settings.batch_size)
+        return Views(self.archives, self.training, self.inputs, settings, crew, trunk, self.kept, Clock())
+
+
+@pytest.fixture
+def source(training_inputs: Path, tmp_path: Path) -> Iterator[Source]:
+    path = training_inputs / "data/images.zip"
+    training = part_of(pd.read_csv(training_inputs / "data/split.csv", dtype=str), "train")
+    with Archive(path) as archive:
+        yield Source(Archives(archive), training, [digest(path)], tmp_path / "kept")
+
+
+def test_views_and_labels_belong_together(source: Source) -> None:
+    settings = TrainParams.model_validate({**SMALL, "augmentation": OFF})
+    for epoch in range(2):
+        maps, labels = source.views(CountingTrunk(), augmentation=OFF).of_epoch(epoch)
+        drawn = source.training.iloc[epoch_order(source.training, settings, epoch)]
+        assert maps.dtype == np.float16
+        assert np.array_equal(maps, np.stack([read_image(source.archives, name, 32) for name in drawn["id"]]))
+        assert np.array_equal(labels, one_hot(list(drawn["label"])))
+
+
+def test_varied_views_still_show_what_their_labels_say(source: Source) -> None:
+    maps, labels = source.views(CountingTrunk()).of_epoch(0)
+    middle = maps[:, 8:24, 8:24].astype(np.float32).mean(axis=(1, 2))  # red, green, blue: the classes in their order
+    assert (middle.argmax(axis=1) == labels.argmax(axis=1)).mean() > 0.9
+
+
+def test_an_image_that_comes_again_is_seen_in_another_way(source: Source) -> None:
+    alone = Source(source.archives, pd.concat([source.training.iloc[[0]]] * 16), source.inputs, source.kept)
+    views = alone.views(CountingTrunk(), draws=16)
+    seen = np.concatenate([views.of_epoch(epoch)[0] for epoch in range(2)])
+    assert len(seen) == len(np.unique(seen.reshape(len(seen), -1), axis=0)) == 32
+
+
+def test_any_epoch_can_be_repeated_by_itself(source: Source) -> None:
+    views = source.views(CountingTrunk(), kept_views=0.0)
+    third = [views.of_epoch(epoch) for epoch in range(3)][2]
+    alone = source.views(CountingTrunk(), kept_views=0.0).of_epoch(2)
+    assert np.array_equal(third[0], alone[0])
+    assert np.array_equal(third[1], alone[1])
+
+
+def test_what_was_computed_once_is_not_computed_again(source: Source) -> None:
+    trunk = CountingTrunk()
+    views = source.views(trunk)
+    first, labels = views.of_epoch(0)
+    assert trunk.images == 48
+    again, same_labels = views.of_epoch(0)
+    assert trunk.images == 48
+    assert np.array_equal(first, again)
+    assert np.array_equal(labels, same_labels)
+    # Another training, with settings on which the frozen layers do not depend.
+    other, _ = source.views(trunk, learning_rate=0.1, dropout=0.5, epochs=9, mixup=1.0, views=9).of_epoch(0)
+    assert trunk.images == 48
+    assert np.array_equal(first, other)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"augmentation": {**OFF, "flip": 0.5}},
+        {"seed": 2},
+        {"image_size": 64},
+        {"from_layer": "block_13_expand"},
+        {"draws": 24},
+        {"batch_size": 16},
+        {"class_balance": False},
+        {"source_balance": False},
+        {"drawn_masks": 1.0},
+        {"engine": "tensorflow"},
+        {"sampling": "image"},
+        {"precision": "mixed_bfloat16"},
+    ],
+    ids=lambda change: next(iter(change)),
+)
+def test_another_setting_that_matters_computes_anew(source: Source, change: dict[str, Any]) -> None:
+    trunk = CountingTrunk()
+    source.views(trunk).of_epoch(0)
+    before = trunk.images
+    maps, _ = source.views(trunk, **change).of_epoch(0)
+    assert trunk.images - before == len(maps) > 0
+
+
+def test_other_images_and_another_backbone_compute_anew(source: Source, tmp_path: Path) -> None:
+    trunk = CountingTrunk()
+    source.views(trunk).of_epoch(0)
+    fewer = Source(source.archives, source.training.iloc[1:], source.inputs, source.kept)
+    fewer.views(trunk).of_epoch(0)
+    assert trunk.images == 2 * 48
+    (tmp_path / "backbone").write_bytes(b"other weights")
+    Source(source.archives, source.training, [digest(tmp_path / "backbone")], source.kept).views(trunk).of_epoch(0)
+    assert trunk.images == 3 * 48
+
+
+def test_beyond_the_limit_what_was_not_used_for_longest_is_removed(source: Source) -> None:
+    of_one = 48 * 32 * 32 * 3 * 2
+    trunk = CountingTrunk()
+    views = source.views(trunk, kept_views=2.5 * of_one / 1e9)
+    for epoch in range(2):
+        views.of_epoch(epoch)
+    for age, path in enumerate(sorted(source.kept.iterdir(), key=lambda path: path.stat().st_mtime), start=1):
+        os.utime(path, (age, age))  # long ago, the first before the second
+    views.of_epoch(0)  # used: now the second is the older one
+    views.of_epoch(2)
+    assert len(list(source.kept.iterdir())) == 2
+    assert sum(path.stat().st_size for path in source.kept.iterdir()) <= 2.5 * of_one
+    assert trunk.images == 3 * 48
+    views.of_epoch(0)
+    views.of_epoch(2)
+    assert trunk.images == 3 * 48
+    views.of_epoch(1)
+    assert trunk.images == 4 * 48
+
+
+def test_with_a_limit_of_nothing_nothing_is_kept(source: Source) -> None:
+    trunk = CountingTrunk()
+    views = source.views(trunk, kept_views=0.0)
+    first, _ = views.of_epoch(0)
+    again, _ = views.of_epoch(0)
+    assert np.array_equal(first, again)
+    assert trunk.images == 96
+    assert not source.kept.exists()
+
+
+def test_fewer_passes_than_epochs_come_again_with_their_batches_in_another_order(source: Source) -> None:
+    trunk = CountingTrunk()
+    views = source.views(trunk, views=2)
+    first, later, last = (views.of_epoch(epoch) for epoch in (0, 2, 4))
+    views.of_epoch(1)
+    assert trunk.images == 96
+
+    def batches(epoch: tuple[NDArray[Any], NDArray[Any]]) -> list[bytes]:
+        maps, labels = epoch
+        return [maps[start : start + 8].tobytes() + labels[start : start + 8].tobytes() for start in range(0, 48, 8)]
+
+    assert sorted(batches(first)) == sorted(batches(later)) == sorted(batches(last))
+    assert len({tuple(batches(epoch)) for epoch in (first, later, last)}) == 3
+
+
+def test_the_views_of_two_workers_are_together_those_of_one_process(source: Source) -> None:
+    whole = source.views(CountingTrunk(), views=1)
+    one = gather_crew("one", 8)
+    halves = [source.views(CountingTrunk(), Crew(one.strategy, 2, worker), views=1) for worker in range(2)]
+    for epoch in range(2):
+        maps, labels = whole.of_epoch(epoch)
+        (first, first_labels), (second, second_labels) = (half.of_epoch(epoch) for half in halves)
+        together = np.concatenate([first.reshape(6, 4, -1), second.reshape(6, 4, -1)], axis=1)
+        assert np.array_equal(together, maps.reshape(6, 8, -1))
+        both = np.concatenate([first_labels.reshape(6, 4, 3), second_labels.reshape(6, 4, 3)], axis=1)
+        assert np.array_equal(both, labels.reshape(6, 8, 3))
+
+
+@pytest.mark.parametrize("count", [1, 31, 32, 33, 48])
+def test_images_as_they_are_come_in_order(source: Source, count: int) -> None:
+    names = list(source.training["id"])[:count]
+    maps = plain_maps(source.archives, names, 32, CountingTrunk(), Clock())
+    assert np.array_equal(maps, np.stack([read_image(source.archives, name, 32) for name in names]))

@@ -1,0 +1,168 @@
+"""Training learns, keeps its best epoch, is the same every time, and never looks at the test part."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
+from facemask.core.params import TrainParams
+from facemask.dataset.archive import Archive, Archives
+from facemask.dataset.batches import read_image
+from facemask.dataset.split import part_of
+from facemask.training.trainer import HISTORY, Folders, mix, photograph_weights, summarise, train
+from tests.training_project import COLOURS, SMALL, untrained_model
+
+PLAIN = np.stack([np.full((32, 32, 3), COLOURS[label], np.uint8) for label in CLASSES])
+
+
+def read_rows(inputs: Path) -> pd.DataFrame:
+    """Photographs and rendered pictures, as the stage reads them."""
+    tables = [pd.read_csv(inputs / "data" / name, dtype=str) for name in ("split.csv", "rendered.csv")]
+    return pd.concat(tables, ignore_index=True)
+
+
+def run(inputs: Path, folder: Path, rows: pd.DataFrame | None = None, **changes: Any) -> tuple[Any, pd.DataFrame]:
+    settings = TrainParams.model_validate({**SMALL, **changes})
+    with Archive(inputs / "data/images.zip") as images, Archive(inputs / "data/rendered.zip") as rendered:
+        model, history, _ = train(
+            Archives(images, rendered),
+            read_rows(inputs) if rows is None else rows,
+            inputs / "models/backbone.weights.h5",
+            settings,
+            Folders(folder / "states", folder / "views"),
+        )
+    return model, history
+
+
+def changed_weights(model: Any, inputs: Path) -> list[str]:
+    """Name the weights that are not what they were before training."""
+    before = {weight.path: np.asarray(weight) for weight in untrained_model(inputs).weights}
+    return [weight.path for weight in model.weights if not np.array_equal(np.asarray(weight), before[weight.path])]
+
+
+def loss_on_val(model: Any, inputs: Path) -> float:
+    """Mean cross-entropy of the validation images, of which there are equally many of each class, without copies."""
+    rows = part_of(read_rows(inputs), "val")
+    with Archive(inputs / "data/images.zip") as images:
+        pixels = np.stack([read_image(images, name, 32) for name in rows["id"]])
+    of_truth = np.asarray(model.predict_on_batch(pixels))[range(len(rows)), rows["label"].map(CLASSES.index)]
+    return float(-np.log(of_truth).mean())
+
+
+@pytest.mark.slow
+def test_it_learns_what_can_be_learnt_and_never_reads_a_test_image(training_inputs: Path, tmp_path: Path) -> None:
+    model, history = run(training_inputs, tmp_path, epochs=8, learning_rate=0.001)
+    assert list(history.columns) == list(HISTORY) == ["epoch", "loss", "accuracy", "val_loss", "val_accuracy"]
+    assert list(history["epoch"]) == list(range(1, len(history) + 1))
+    assert history["val_accuracy"].max() > 0.9
+    assert list(np.asarray(model.predict_on_batch(PLAIN)).argmax(axis=1)) == [0, 1, 2]
+
+
+@pytest.mark.slow
+def test_the_weights_are_those_of_the_best_epoch(training_inputs: Path, tmp_path: Path) -> None:
+    # A rate that rises to where it destroys what was learnt: an epoch before the last must come back.
+    changes = {"epochs": 6, "patience": 6, "learning_rate": 1.0, "warmup": 10_000, "averaging": 0.0}
+    model, history = run(training_inputs, tmp_path, **changes)
+    losses = history["val_loss"]
+    assert losses.argmin() < len(history) - 1
+    assert losses.max() > losses.min() + 0.01
+    assert loss_on_val(model, training_inputs) == pytest.approx(losses.min(), abs=1e-3)
+    figures = summarise(model, read_rows(training_inputs), history)
+    assert figures["best_epoch"] == losses.argmin() + 1
+    assert figures["best_val_loss"] == losses.min()
+
+
+@pytest.mark.slow
+def test_it_stops_early_when_nothing_improves(training_inputs: Path, tmp_path: Path) -> None:
+    _, history = run(training_inputs, tmp_path, epochs=10, patience=2, learning_rate=0.5)
+    assert len(history) == history["val_loss"].argmin() + 1 + 2 < 10
+
+
+@pytest.mark.slow
+def test_what_is_judged_and_kept_is_the_average_of_the_weights(training_inputs: Path, tmp_path: Path) -> None:
+    changes = {"epochs": 1, "draws": 16, "warmup": 1}  # two steps: fewer than there are between two averages
+    _, last = run(training_inputs, tmp_path, averaging=0.0, **changes)
+    _, averaged = run(training_inputs, tmp_path, averaging=0.99, **changes)
+    assert list(last["loss"]) == list(averaged["loss"])
+    assert list(last["val_loss"]) != list(averaged["val_loss"])
+    model, history = run(training_inputs, tmp_path, averaging=0.99, epochs=1)
+    assert loss_on_val(model, training_inputs) == pytest.approx(history["val_loss"][0], abs=1e-3)
+
+
+@pytest.mark.slow
+def test_the_top_alone_can_be_trained(training_inputs: Path, tmp_path: Path) -> None:
+    model, history = run(training_inputs, tmp_path, from_layer="top", epochs=2)
+    assert changed_weights(model, training_inputs) == ["logits/kernel", "logits/bias"]
+    trained = summarise(model, read_rows(training_inputs), history)["parameters"]["trained"]
+    assert trained == 1280 * 3 + 3
+
+
+@pytest.mark.slow
+def test_only_the_layers_from_the_named_one_on_learn_and_batch_norm_stays(
+    training_inputs: Path, tmp_path: Path
+) -> None:
+    model, history = run(training_inputs, tmp_path, from_layer="block_16_project", epochs=1)
+    learnt = ["block_16_project/kernel", "Conv_1/kernel", "logits/kernel", "logits/bias"]
+    assert changed_weights(model, training_inputs) == learnt
+    figures = summarise(model, read_rows(training_inputs), history)
+    assert figures["parameters"]["trained"] == 960 * 320 + 320 * 1280 + 1280 * 3 + 3
+    assert figures["images"] == {"train": 54, "rendered": 6, "val": 12}
+
+
+@pytest.mark.slow
+def test_rendered_pictures_are_trained_on_and_photographs_alone_are_validated_on(
+    training_inputs: Path, tmp_path: Path
+) -> None:
+    rows = read_rows(training_inputs)
+    # Photographs without a mask are in val only: what the class looks like can be learnt from rendered pictures alone.
+    bare = (rows["label"] == "without_mask") & (rows["part"] == "train") & (rows["source"] == "s")
+    model, history = run(training_inputs, tmp_path, rows[~bare], epochs=8, learning_rate=0.001)
+    assert np.asarray(model.predict_on_batch(PLAIN)).argmax(axis=1)[2] == 2
+    assert history["val_accuracy"].max() > 0.9
+    assert summarise(model, rows[~bare], history)["images"] == {"train": 38, "rendered": 6, "val": 12}
+
+
+@pytest.mark.slow
+def test_an_epoch_that_misses_a_class_trains_all_the_same(training_inputs: Path, tmp_path: Path) -> None:
+    _, history = run(training_inputs, tmp_path, batch_size=2, draws=2, epochs=1)
+    assert len(history) == 1
+
+
+def test_a_layer_that_does_not_exist_is_told_before_an_image_is_read(training_inputs: Path, tmp_path: Path) -> None:
+    with pytest.raises(FacemaskError, match=r"train\.from_layer: the backbone has no layer 'block_99'"):
+        run(training_inputs, tmp_path, from_layer="block_99")
+
+
+def test_each_class_counts_the_same_and_within_it_each_photograph_however_many_copies_it_has() -> None:
+    groups = {"mask_weared_incorrect": ["a"] * 48 + ["b"], "with_mask": ["c", "d", "e"], "without_mask": ["f"]}
+    rows = pd.DataFrame([(label, group) for label, names in groups.items() for group in names])
+    rows.columns = ["label", "group"]
+    weights = photograph_weights(rows)
+    assert weights.sum() == pytest.approx(1)
+    sums = rows.assign(weight=weights).groupby("group")["weight"].sum()
+    assert dict(sums) == pytest.approx({"a": 1 / 6, "b": 1 / 6, "c": 1 / 9, "d": 1 / 9, "e": 1 / 9, "f": 1 / 3})
+
+
+@pytest.mark.parametrize("size", [1, 2, 5, 8])
+def test_blended_labels_stay_distributions_and_follow_their_pictures(size: int) -> None:
+    rng = np.random.default_rng(1)
+    labels = np.eye(3, dtype=np.float32)[rng.integers(3, size=size)]
+    maps = labels[:, None, None, :] * np.ones((1, 2, 2, 1), np.float32)  # maps that say the label
+    own = rng.uniform(0.5, 1, size).astype(np.float32)
+    blended, targets = mix(maps, labels, own)
+    assert blended.shape == maps.shape
+    assert blended.dtype == targets.dtype == np.float32
+    assert np.allclose(targets.sum(axis=1), 1)
+    assert (targets >= 0).all()
+    assert np.allclose(blended, targets[:, None, None, :])
+    assert np.array_equal(targets.argmax(axis=1), labels.argmax(axis=1))
+
+
+def test_each_is_blended_with_its_neighbour() -> None:
+    maps = np.array([[0.0], [1.0], [10.0], [20.0]], np.float32)
+    blended, _ = mix(maps, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], np.array([0.75, 0.75, 1.0, 1.0], np.float32))
+    assert blended.ravel().tolist() == [0.25, 0.75, 10.0, 20.0]
