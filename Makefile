@@ -1,23 +1,26 @@
-# make               make the environment if need be, run the pipeline, say what came out
-# make test          make the environment if need be, lint, check types, run all tests
-# make environment   make the environment if need be
+# make               create the environment if needed, run the pipeline, summarise the results
+# make test          create the environment if needed, lint, check types, run all tests
+# make lint          create the environment if needed, lint, check types
+# make environment   create the environment if needed
 
 PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 # For the commands that DVC and the tests start themselves.
 export PATH := $(BIN):$(PATH)
-.PHONY: run test environment
+.PHONY: run test lint environment
 .DEFAULT_GOAL := run
 
 run: environment
 	@$(BIN)/dvc repro
 	@$(BIN)/facemask summary
 
-test: environment
+test: lint
+	$(BIN)/pytest -m "slow or not slow" -n 2 --dist loadfile
+
+lint: environment
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
-	$(BIN)/pytest -m "slow or not slow" -n 2 --dist loadfile
 
 environment: .venv/installed
 

@@ -5,10 +5,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 from typer.main import get_group
 
 from facemask.cli import app
 from facemask.summary import summarise_run
+from tests.test_packages import ORDER
 
 ROOT = Path(__file__).parents[1]
 
@@ -41,3 +43,23 @@ def test_every_command_has_a_page_with_its_output() -> None:
     for command, page in rows:
         shown = (ROOT / "docs" / page).read_text(encoding="utf-8")
         assert re.search(rf"^    \$ facemask {command}\b.*(\n    .*)?\n    [^$]", shown, re.MULTILINE), (command, page)
+
+
+def test_the_architecture_lists_the_packages_in_their_order() -> None:
+    page = (ROOT / "docs" / "architecture.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z]+)` \|", page, re.MULTILINE) == list(ORDER)
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 120
+
+
+def test_the_hooks_run_the_checks_of_the_gate() -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    recipe = re.search(r"^lint:.*\n((?:\t.*\n)+)", makefile, re.MULTILINE)
+    assert recipe is not None
+    gate = {line.strip().removeprefix("$(BIN)/").removesuffix(" .") for line in recipe[1].splitlines()}
+    config = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text(encoding="utf-8"))
+    entries = [hook["entry"] for repo in config["repos"] for hook in repo["hooks"]]
+    hooks = {entry.removeprefix(".venv/bin/").removesuffix(" --force-exclude") for entry in entries}
+    assert gate <= hooks, "a check of `make lint` that no hook runs"
