@@ -1,5 +1,5 @@
 """Lets `python -m facemask` do what the command `facemask` does."""
 
-from facemask.cli import main
+from facemask.cli.app import main
 
 main()

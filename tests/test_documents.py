@@ -8,7 +8,7 @@ import pytest
 import yaml
 from typer.main import get_group
 
-from facemask.cli import app
+from facemask.cli.app import app
 from facemask.summary import summarise_run
 from tests.test_packages import ORDER
 

@@ -14,7 +14,7 @@ import pytest
 import yaml
 from typer.testing import CliRunner
 
-from facemask.cli import app
+from facemask.cli.app import app
 from facemask.review.revisions import MissingFileError
 from tests.github_server import GitHubServer
 from tests.report.pages import Page

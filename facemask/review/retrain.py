@@ -26,6 +26,7 @@ from facemask.core.errors import FacemaskError
 from facemask.core.files import write_text
 from facemask.core.params import FolderSource, KaggleSource, Params, load_params
 from facemask.core.redaction import sounds_secret, without_secrets
+from facemask.core.signals import exit_on_signal, handle_signals
 from facemask.data.sources.versions import look_for_newer, with_settings
 from facemask.review.lock_check import stale_stages
 
@@ -102,7 +103,10 @@ def retrain(project: Path, outcome: Path | None = None, summary: Path | None = N
     note("before it came to an end", AGAIN)
     changes: list[str] = []
     try:
-        with _stoppable(), _as_it_was(project, [base] if base else ["--detach", head]):
+        with (
+            handle_signals(exit_on_signal, signal.SIGTERM),
+            _as_it_was(project, [base] if base else ["--detach", head]),
+        ):
             result = _train_again(project, base, head, changes, note)
     except FacemaskError as error:
         known = error if isinstance(error, StepError) else StepError("outside the stages", str(error), AGAIN)
@@ -290,20 +294,6 @@ def _as_it_was(project: Path, begin: Sequence[str]) -> Iterator[None]:
             _git(project, "checkout", "--quiet", "--", *tracked)
         _git(project, "clean", "--quiet", "--force", "-d", "--", *WATCHED)
         _git(project, "switch", "--quiet", *begin)
-
-
-@contextmanager
-def _stoppable() -> Iterator[None]:
-    """Let SIGTERM, which runners send before they kill, end the run as Ctrl-C does: what is to be put back is."""
-
-    def leave(number: int, _: object) -> None:
-        raise SystemExit(128 + number)
-
-    before = signal.signal(signal.SIGTERM, leave)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _review(project: Path, before: str, branch: str) -> str:

@@ -324,7 +324,7 @@ def test_without_a_face_detector_the_message_says_what_to_do(without_detector: P
 
 def test_predicting_does_not_load_tensorflow(photo_export: Path, photos: Path, tmp_path: Path) -> None:
     script = (
-        "import sys; from facemask.cli import app\n"
+        "import sys; from facemask.cli.app import app\n"
         "try: app()\n"
         "finally: sys.stderr.write(str('tensorflow' in sys.modules or 'keras' in sys.modules))\n"
     )
@@ -341,6 +341,6 @@ def test_help_comes_at_once_and_names_the_exit_codes() -> None:
     # A third of a second on a computer with nothing else to do.
     assert time.perf_counter() - start < 1.5
     text = " ".join(done.stdout.decode().split())
-    assert "Ends with 0" in text
+    assert "Exit codes: 0" in text
     assert "1 when some could not be used" in text
     assert "2 when the command was mistyped" in text

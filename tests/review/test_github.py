@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from facemask.cli import app
+from facemask.cli.app import app
 from facemask.core.errors import FacemaskError
 from facemask.review.github import Place, publish
 from facemask.review.retrain import Outcome, read_outcome

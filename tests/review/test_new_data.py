@@ -15,7 +15,7 @@ import yaml
 from numpy.typing import NDArray
 from typer.testing import CliRunner
 
-from facemask.cli import app
+from facemask.cli.app import app
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.core.files import write_json

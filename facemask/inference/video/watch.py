@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
+from facemask.core.signals import handle_signals
 from facemask.dataset.decode import resize
 from facemask.faces.defaults import MIN_FACE
 from facemask.faces.detector import Box, FaceDetector, crop_face
@@ -136,14 +137,10 @@ class StopSignal(threading.Event):
 
 @contextmanager
 def stop_on_signal() -> Iterator[StopSignal]:
-    """Catch Ctrl-C and SIGTERM, so that what is under way ends with the picture at hand."""
+    """Catch Ctrl-C and SIGTERM: the current frame is finished first."""
     stop = StopSignal()
-    before = {number: signal.signal(number, stop.receive) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
+    with handle_signals(stop.receive, signal.SIGINT, signal.SIGTERM):
         yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def describe(counts: Counts, seconds: float | None) -> str:

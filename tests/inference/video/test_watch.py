@@ -250,7 +250,7 @@ def test_without_windows_show_says_what_to_install(models: Path, clip: Path) -> 
 
 def test_the_help_loads_no_opencv_and_watching_no_tensorflow(models: Path, clip: Path) -> None:
     script = (
-        "import sys; from typer.testing import CliRunner; from facemask.cli import app\n"
+        "import sys; from typer.testing import CliRunner; from facemask.cli.app import app\n"
         "assert CliRunner().invoke(app, ['watch', '--help']).exit_code == 0; print('cv2' in sys.modules)\n"
         "done = CliRunner().invoke(app, ['watch', sys.argv[1], '--model', sys.argv[2]]); print(done.exit_code)\n"
         "print('tensorflow' in sys.modules, 'pandas' in sys.modules)\n"

@@ -1,0 +1,1 @@
+"""The command-line interface: `app` registers the commands, one module per group defines them."""

@@ -1,0 +1,193 @@
+"""Commands that use a trained model: predict, watch, benchmark, summary."""
+
+import json
+import sys
+from contextlib import ExitStack
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from facemask.faces.defaults import MARGIN, MIN_FACE, MIN_SCORE
+from facemask.inference.options import Options
+
+EXPORT = Path("export")
+
+ModelFolder = Annotated[Path, typer.Option(help="Folder with an exported model.")]
+
+
+class PredictionFormat(StrEnum):
+    """Formats in which predictions are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+    CSV = "csv"
+
+
+class TimingFormat(StrEnum):
+    """Formats in which timings are printed."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
+class FaceMode(StrEnum):
+    """Whether faces are detected, or each picture is a cropped face."""
+
+    FIND = "find"
+    CROP = "crop"
+
+
+def predict(
+    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders, quoted patterns ('*.jpg'), or - for stdin.")],
+    model: ModelFolder = EXPORT,
+    rev: Annotated[
+        str | None, typer.Option(help="Use the exported model of this branch, tag or commit instead, from DVC.")
+    ] = None,
+    faces: Annotated[
+        FaceMode, typer.Option(help="Find the faces in photographs, or take each picture as one cropped face.")
+    ] = FaceMode.FIND,
+    layout: Annotated[PredictionFormat, typer.Option("--format", help="Output format.")] = PredictionFormat.TABLE,
+    output: Annotated[
+        list[Path] | None, typer.Option(help="Also write the predictions to this .json or .csv file; repeatable.")
+    ] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for copies of the pictures with marked faces.")] = None,
+    margin: Annotated[
+        float, typer.Option(min=0, max=1, help="Margin added on each side of a found face, as a share of its size.")
+    ] = MARGIN,
+    min_face: Annotated[
+        int, typer.Option(min=1, help="Minimum face size in pixels; smaller faces are reported as 'too small'.")
+    ] = MIN_FACE,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Minimum score of the face detector.")] = MIN_SCORE,
+    small_faces: Annotated[
+        bool, typer.Option("--small-faces", help="Also find faces of half the size; at least twice as slow.")
+    ] = False,
+) -> None:
+    """Find the faces in photographs and classify each.
+
+    Exit codes: 0, every file was processed (also those without a face);
+    1, some files could not be used (the others are still processed), or
+    there is no model; 2, invalid usage.
+    """
+    from facemask.core.progress import track
+    from facemask.inference import writers
+    from facemask.inference.inputs import find_inputs, refuse_overwriting
+    from facemask.inference.predictor import predict_files
+
+    outputs = output or []
+    for path in outputs:
+        if path.suffix.lower() not in writers.SUFFIXES:
+            raise typer.BadParameter(f"{path} must end in {' or '.join(writers.SUFFIXES)}", param_hint="--output")
+    options = Options(
+        faces=faces.value,
+        margin=margin,
+        min_face=min_face,
+        min_score=min_score,
+        small_faces=small_faces,
+        pictures=pictures,
+    )
+    files = find_inputs(inputs)
+    refuse_overwriting(files, [*outputs, *(pictures / file.mirrored for file in files if pictures)])
+    predictions = predict_files(_exported_model(model, rev), files, options)
+    # On a terminal the printed predictions are progress enough.
+    shown = predictions if sys.stdout.isatty() else track(predictions, len(files), "predict", "files")
+    with ExitStack() as stack:
+        opened = [stack.enter_context(writers.writing_to(path)) for path in outputs]
+        opened.append(writers.printing(layout.value, [file.name for file in files]))
+        tally = writers.write_all(shown, opened)
+    print("".join(f"{remark}\n" for remark in tally.remarks()), end="", file=sys.stderr)
+    if tally.unusable:
+        raise typer.Exit(1)
+
+
+def watch(
+    source: Annotated[str, typer.Argument(help="Video file, camera number (0), or address (rtsp://, http://).")],
+    model: ModelFolder = EXPORT,
+    output: Annotated[Path | None, typer.Option(help="Video to write, .mp4 or .webm, with marked faces.")] = None,
+    show: Annotated[bool, typer.Option("--show", help="Show the video in a window; q closes it.")] = False,
+    json_lines: Annotated[bool, typer.Option("--json", help="Print the counts as JSON, one object per line.")] = False,
+    interval: Annotated[float, typer.Option(min=0.01, help="Seconds between two counts.")] = 1.0,
+    every: Annotated[int, typer.Option(min=1, help="Process every n-th frame only.")] = 1,
+) -> None:
+    """Follow the faces in a video or camera stream and count them by class.
+
+    Prints how many faces of each class are in view, and how many people were
+    seen so far.
+
+    Nothing is stored or sent: frames stay in memory while they are processed,
+    and only --output writes a file.
+
+    Exit codes: 0, the video ended or the window was closed; 1, an error;
+    3, the source stopped too early; 130, Ctrl-C; 143, SIGTERM. In all cases
+    but 1 the last counts are printed and the output video is kept.
+    """
+    from facemask.faces.detector import FaceDetector
+    from facemask.inference.predictor import Classifier
+    from facemask.inference.video.capture import SourceLost, VideoSource
+    from facemask.inference.video.watch import Watcher, describe, stop_on_signal, watch_video
+
+    watcher = Watcher(FaceDetector(model), Classifier(model))
+    video = VideoSource(source, every)
+    with stop_on_signal() as stop:
+        try:
+            for counts in watch_video(video, watcher, stop, interval, output, show):
+                print(json.dumps(vars(counts)) if json_lines else describe(counts, video.seconds), flush=True)
+        except SourceLost as lost:
+            print(f"error: {lost}", file=sys.stderr)
+            raise typer.Exit(3) from lost
+    if stop.number:
+        raise typer.Exit(128 + stop.number)
+
+
+def benchmark(
+    model: ModelFolder = EXPORT,
+    images: Annotated[
+        list[str] | None,
+        typer.Option(help="Face crop, or folder of face crops; repeatable.", show_default="drawn faces"),
+    ] = None,
+    every: Annotated[bool, typer.Option("--all", help="Also time Keras and the SavedModel, with TensorFlow.")] = False,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions per format; more give steadier figures.")] = 10,
+    layout: Annotated[TimingFormat, typer.Option("--format", help="Output format.")] = TimingFormat.TABLE,
+) -> None:
+    """Time the exported formats on this machine.
+
+    Times are milliseconds per face. `cpu ms` is processor time over all
+    threads: use it where other programs are running. `same answer` compares
+    the predicted classes with those of the format tflite.
+    """
+    from facemask.inference import benchmark as timing
+    from facemask.inference.predictor import Classifier
+
+    side = Classifier(model).image_size
+    faces, unusable = timing.read_faces(images, side) if images else (timing.drawn_faces(side), 0)
+    timings = timing.benchmark(model, timing.choose_formats(every), faces, rounds)
+    processor = timing.processor()
+    if unusable:
+        print(f"{unusable} of {unusable + len(faces)} files could not be used", file=sys.stderr)
+    if layout is TimingFormat.JSON:
+        figures = {"processor": processor, "side": side, "faces": len(faces), "timings": [vars(one) for one in timings]}
+        print(json.dumps(figures, indent=2, ensure_ascii=False))
+        return
+    kind = "pictures" if images else "drawn faces"
+    print(f"{processor}; {len(faces)} {kind} of {side} x {side} pixels\n")
+    print(timing.table(timings), end="")
+
+
+def summary() -> None:
+    """Print the headline figures of the last run, and where its files are."""
+    from facemask.summary import summarise_run
+
+    print(summarise_run(Path()), end="")
+
+
+def _exported_model(folder: Path, rev: str | None) -> Path:
+    """Return the folder of the export to use: `folder`, or that of the revision `rev` fetched from DVC."""
+    if rev is None:
+        return folder
+    if folder != EXPORT:
+        raise typer.BadParameter("give either a revision or a folder (--model)", param_hint="--rev")
+    from facemask.review.released_model import fetch_model
+    from facemask.review.revisions import Revision
+
+    return fetch_model(Revision(Path(), rev))
