@@ -36,7 +36,7 @@ from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.split import read_split
 from facemask.evaluation.leave_one_source_out import leave_out
 from facemask.evaluation.metrics import predict_parts
-from facemask.training.trainer import Folders, train
+from facemask.training.trainer import WorkFolders, train
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -157,7 +157,7 @@ def run(
         keras.backend.clear_session()  # or each model stays in memory
         rows = table if variant == UNDRAWN else pd.concat([table, drawn[1]], ignore_index=True)
         with contextlib.redirect_stdout(sys.stderr):
-            folders = Folders(states=Path(states), views=views)
+            folders = WorkFolders(states=Path(states), views=views)
             model, _, _ = train(Archives(images, pictures), rows, BACKBONE, settings, folders)
             predictions = predict_parts(model, images, table, ["test"], SMALL_BATCH)
     return table[table["part"] == "test"].merge(predictions[["id", "prediction"]], on="id", validate="one_to_one")

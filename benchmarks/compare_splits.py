@@ -38,7 +38,7 @@ from facemask.core.params import Params, RenderParams, TrainParams, load_params
 from facemask.dataset.archive import Archive
 from facemask.dataset.split import DROPPED, read_split
 from facemask.evaluation.metrics import headline, per_class
-from facemask.training.sampler import epoch_order
+from facemask.training.sampler import sample_epoch
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
@@ -98,7 +98,7 @@ def run_linear(split: pd.DataFrame, features: NDArray[np.float32], settings: Tra
     """
     tested = (split["part"] == "test").to_numpy()
     known = split[~tested]
-    drawn = epoch_order(known, settings, epoch=0)
+    drawn = sample_epoch(known, settings, epoch=0)
     model = make_pipeline(StandardScaler(), LogisticRegression(max_iter=2000))
     model.fit(features[~tested][drawn], known["label"].to_numpy()[drawn])
     return split[tested].assign(prediction=model.predict(features[tested]))
@@ -112,11 +112,11 @@ def run_full(split: pd.DataFrame, settings: TrainParams, drawing: RenderParams) 
     """
     from facemask.evaluation.leave_one_source_out import predict_unseen
     from facemask.models.tensorflow import keras
-    from facemask.training.trainer import Folders
+    from facemask.training.trainer import WorkFolders
 
     keras.backend.clear_session()  # or each fold's model stays in memory
     with contextlib.redirect_stdout(sys.stderr), tempfile.TemporaryDirectory() as empty:
-        folders = Folders(states=Path(empty) / "states", views=Path(empty) / "views")
+        folders = WorkFolders(states=Path(empty) / "states", views=Path(empty) / "views")
         return predict_unseen(IMAGES, split, BACKBONE, drawing, settings, folders)
 
 

@@ -164,10 +164,10 @@ def train_usual(folder: Path, backbone: Path, epochs: int, seed: int) -> tuple[A
 
 def train_ours(archives: Archives, rows: pd.DataFrame, settings: TrainParams) -> tuple[Any, float, float]:
     """Train as the stage `train` does; return the model, the seconds of the whole call and the processor's seconds."""
-    from facemask.training.trainer import Folders, train
+    from facemask.training.trainer import WorkFolders, train
 
     with tempfile.TemporaryDirectory() as empty:
-        folders = Folders(states=Path(empty) / "states", views=Path(empty) / "views")
+        folders = WorkFolders(states=Path(empty) / "states", views=Path(empty) / "views")
         start, used = time.perf_counter(), time.process_time()
         model, _, _ = train(archives, rows, BACKBONE, settings, folders)
         return model, time.perf_counter() - start, time.process_time() - used

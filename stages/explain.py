@@ -9,7 +9,7 @@ from facemask.dataset.archive import Archive
 from facemask.dataset.predictions import read_predictions
 from facemask.dataset.split import part_of
 from facemask.evaluation.class_activation import COLUMNS, choose_shown, draw_blocks, explain, read_explainer, summarise
-from facemask.evaluation.onnx_session import read_model
+from facemask.models.onnx_session import read_model
 from facemask.presentation.contact_sheet import draw_sheet
 
 

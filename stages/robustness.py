@@ -10,16 +10,16 @@ from facemask.core.stage_runner import run
 from facemask.core.tables import write_table
 from facemask.dataset.archive import Archive
 from facemask.dataset.split import part_of, read_split
-from facemask.evaluation.onnx_session import image_size, open_session, read_model
 from facemask.evaluation.robustness import COLUMNS, POINTS, answer_variants, choose_images, curves, example, summarise
 from facemask.models.decision import read_decision
+from facemask.models.onnx_session import image_size, open_session, read_model
 from facemask.presentation.contact_sheet import draw_sheet
 
 
 def main() -> None:
     """Read the export, the decision, the images and the split; write figures, plot data and a sheet of examples."""
     settings = load_params().robustness
-    session = open_session(read_model(Path("export/model.onnx")))
+    session = open_session(read_model(Path("export/model.onnx")), threads=1)
     decision = read_decision(Path("models/decision.json"))
     test = part_of(read_split(Path("data/split.csv")), "test")
     chosen = choose_images(test, settings.images, settings.seed)

@@ -14,14 +14,15 @@ from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.split import read_split
 from facemask.dataset.synthetic import read_rendered
 from facemask.models.classifier import save_model
-from facemask.training.trainer import HISTORY, Folders, summarise, train
+from facemask.training.history import HISTORY
+from facemask.training.trainer import WorkFolders, summarise, train
 
 
 def main() -> None:
     """Read the images, the split and the backbone; write the model, its history and its figures."""
     settings = load_params().train
     rows = pd.concat([read_split(Path("data/split.csv")), read_rendered(Path("data/rendered.csv"))], ignore_index=True)
-    folders = Folders(states=Path(".facemask/training"), views=cache_folder() / "views")
+    folders = WorkFolders(states=Path(".facemask/training"), views=cache_folder() / "views")
     with Archive(Path("data/images.zip")) as images, Archive(Path("data/rendered.zip")) as rendered:
         archives = Archives(images, rendered)
         model, history, is_chief = train(archives, rows, Path("models/backbone.weights.h5"), settings, folders)

@@ -17,7 +17,7 @@ def main() -> None:
         write_json(Path("metrics/unseen.json"), {})
         return
     from facemask.evaluation.leave_one_source_out import leave_out, predict_unseen, summarise_unseen
-    from facemask.training.trainer import Folders
+    from facemask.training.trainer import WorkFolders
 
     images, backbone = Path("data/images.zip"), Path("models/backbone.weights.h5")
     split = read_split(Path("data/split.csv"))
@@ -25,7 +25,7 @@ def main() -> None:
     predictions = {}
     for source in sorted(params.data.sources):
         print(f"without {source}", flush=True)
-        folders = Folders(states=states / source, views=cache_folder() / "views")
+        folders = WorkFolders(states=states / source, views=cache_folder() / "views")
         held = leave_out(split, source)
         predictions[source] = predict_unseen(images, held, backbone, params.render, params.train, folders)
     write_json(Path("metrics/unseen.json"), summarise_unseen(predictions))

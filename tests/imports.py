@@ -43,3 +43,8 @@ def _imported(file: Path, root: Path) -> list[Path]:
                 base = root.joinpath(*parts[:length])
                 found += [path for path in (base.with_suffix(".py"), base / "__init__.py") if path.is_file()]
     return found
+
+
+def only_docstring(file: Path) -> bool:
+    """Whether a module has no code: the `__init__.py` of most packages, which changes no output."""
+    return all(isinstance(node, ast.Expr) for node in ast.parse(file.read_text(encoding="utf-8")).body)

@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 from facemask.core.params import TrainParams
-from tests.imports import project_files
+from tests.imports import only_docstring, project_files
 
 ROOT = Path(__file__).parents[1]
 PIPELINE = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -34,11 +34,6 @@ def test_the_modules_that_a_stage_imports_are_its_declared_inputs(stage: str) ->
 
 def lies_in(name: str, dep: str) -> bool:
     return name == dep or name.startswith(f"{dep}/")
-
-
-def only_docstring(file: Path) -> bool:
-    """Whether a module has no code: the `__init__.py` of most packages, which changes no output."""
-    return all(isinstance(node, ast.Expr) for node in ast.parse(file.read_text(encoding="utf-8")).body)
 
 
 def test_every_setting_of_a_group_that_a_stage_reads_is_declared() -> None:

@@ -24,7 +24,7 @@ from facemask.dataset.batches import read_image
 from facemask.dataset.decode import decode, resize
 from facemask.dataset.predictions import chosen_probability, is_right
 from facemask.evaluation.bootstrap import percentiles
-from facemask.evaluation.onnx_session import each_image, image_size, open_session
+from facemask.models.onnx_session import each_image, image_size, open_session
 from facemask.presentation.contact_sheet import TILE, Block
 
 Floats = NDArray[np.float32]
@@ -66,7 +66,7 @@ def read_explainer(model: bytes) -> Explainer:
     graph.node.append(onnx.helper.make_node("Identity", [pools[0].input[0]], ["maps"]))
     graph.output.append(onnx.helper.make_tensor_value_info("maps", onnx.TensorProto.FLOAT, None))
     kernel = onnx.numpy_helper.to_array(weights[dense[0].input[1]])
-    return Explainer(open_session(loaded.SerializeToString()), kernel - kernel.mean(axis=1, keepdims=True))
+    return Explainer(open_session(loaded.SerializeToString(), threads=1), kernel - kernel.mean(axis=1, keepdims=True))
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from facemask.data.synthetic.pipeline import render
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.split import DROPPED
 from facemask.evaluation.metrics import figures, named_intervals, predict_parts
-from facemask.training.trainer import Folders, train
+from facemask.training.trainer import WorkFolders, train
 
 COPIES = 8  # of a photograph that are tested: some have a hundred
 
@@ -33,7 +33,7 @@ def leave_out(table: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def predict_unseen(
-    images: Path, held: pd.DataFrame, backbone: Path, drawing: RenderParams, training: TrainParams, folders: Folders
+    images: Path, held: pd.DataFrame, backbone: Path, drawing: RenderParams, training: TrainParams, folders: WorkFolders
 ) -> pd.DataFrame:
     """Draw masks over what is trained on, train, and predict what was left out.
 

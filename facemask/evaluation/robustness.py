@@ -14,8 +14,8 @@ from facemask.dataset.archive import Archive
 from facemask.dataset.decode import decode, resize
 from facemask.evaluation.bootstrap import REPLICATES, figures, percentiles, resample, tally, widest, wilson
 from facemask.evaluation.corruptions import CAMERA, FRAMING, LEVELS, TITLES, level_text, strengths
-from facemask.evaluation.onnx_session import each_image, image_size
 from facemask.models.decision import Decision
+from facemask.models.onnx_session import each_image, image_size
 from facemask.presentation.contact_sheet import Block
 
 Pixels = NDArray[np.uint8]
@@ -83,7 +83,7 @@ def answer_variants(
     """Ask the model about every variant of every image.
 
     Args:
-        session: the exported model, as `facemask.evaluation.onnx_session.open_session` gives it.
+        session: the exported model, as `facemask.models.onnx_session.open_session` gives it.
         decision: how its probabilities become a class.
         archive: the images.
         names: members of it.

@@ -64,11 +64,9 @@ def _open_tflite(path: Path, threads: int | None) -> Run:
 
 
 def _open_onnx(path: Path, threads: int | None) -> Run:
-    import onnxruntime
+    from facemask.models.onnx_session import open_session, read_model
 
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads or 0
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    session = open_session(read_model(path), threads or 0)
     return lambda images: session.run(["probabilities"], {"image": images})[0]
 
 

@@ -12,7 +12,7 @@ from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.batches import plain_batches
 from facemask.models.backbone import load_backbone
 from facemask.models.classifier import TOP, backbone_of, build_model, split_model
-from facemask.models.frozen_layers import build_trunk
+from facemask.models.frozen_layers import build_frozen_layers
 
 _BATCH = 64  # images at a time
 
@@ -34,6 +34,8 @@ def compute_features(
     """
     model = build_model(image_size, dropout=0.0, seed=0)
     load_backbone(backbone_of(model), backbone)
-    trunk = build_trunk(split_model(model, TOP)[0], engine)
+    frozen = build_frozen_layers(split_model(model, TOP)[0], engine)
     batches = plain_batches(archive, names, image_size, _BATCH)
-    return np.concatenate([trunk(pixels) for pixels in track(batches, -(-len(names) // _BATCH), "features", "batches")])
+    return np.concatenate(
+        [frozen(pixels) for pixels in track(batches, -(-len(names) // _BATCH), "features", "batches")]
+    )

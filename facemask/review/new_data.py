@@ -393,7 +393,7 @@ def _typical(values: Mapping[str, NDArray[np.floating]], moved: Drift) -> float:
 
 def _features(archives: Archives, names: Sequence[str], image_size: int) -> NDArray[np.float32]:
     from facemask.models.features import compute_features
-    from facemask.models.frozen_layers import choose_engine
+    from facemask.models.frozen_layers import choose_backend
 
-    engine = choose_engine() if len(names) > _MANY else "tensorflow"
+    engine = choose_backend() if len(names) > _MANY else "tensorflow"
     return compute_features(archives, names, image_size, BACKBONE, engine)

@@ -1,4 +1,4 @@
-"""Going on where a killed training stopped: its state after each epoch, beside the outs and never one of them."""
+"""Checkpoints: the state after each epoch, from which an interrupted training resumes."""
 
 import hashlib
 import io
@@ -20,11 +20,11 @@ _LIBRARIES = ("keras", "numpy", "onnxruntime", "opencv-python-headless", "scikit
 
 
 def fingerprint(settings: Mapping[str, Any], *inputs: str) -> str:
-    """Name a training by all that its outcome depends on: params, inputs, this package's modules in use, and libraries.
+    """Hash everything that the outcome of a training depends on: params, inputs, loaded modules, libraries.
 
     Args:
-        settings: the params, as JSON can hold them.
-        inputs: digests of files, and what is at hand as text.
+        settings: the params, JSON-serialisable.
+        inputs: digests of files, and other inputs as text.
 
     Returns:
         Hexadecimal SHA-256.
@@ -37,44 +37,44 @@ def fingerprint(settings: Mapping[str, Any], *inputs: str) -> str:
 
 
 def numbered(name: str, arrays: Sequence[np.ndarray]) -> Arrays:
-    """Give the arrays of a list names, for a state."""
+    """Name the arrays of a list, for a checkpoint."""
     return {f"{name}/{number}": array for number, array in enumerate(arrays)}
 
 
 def listed(name: str, state: Arrays) -> list[np.ndarray]:
-    """Return the list that `numbered` gave names."""
+    """Return the list that `numbered` named."""
     return [state[f"{name}/{number}"] for number in range(sum(key.startswith(f"{name}/") for key in state))]
 
 
 def pack(state: Mapping[str, np.ndarray]) -> bytes:
-    """Put a state into one piece."""
+    """Serialise named arrays."""
     buffer = io.BytesIO()
     np.savez(buffer, **state)  # type: ignore[arg-type]  # NumPy's stub takes no mapping of arrays
     return buffer.getvalue()
 
 
 def unpack(content: bytes) -> Arrays:
-    """Return the state that `pack` put into one piece."""
+    """Deserialise what `pack` returned."""
     with np.load(io.BytesIO(content), allow_pickle=False) as stored:
         return dict(stored)
 
 
-class Resumable:
-    """The state of one training on disk."""
+class Checkpoint:
+    """The checkpoint of one training on disk."""
 
     def __init__(self, folder: Path, name: str) -> None:
-        """Take the state called `name`; the states of other trainings in `folder` are out of date and removed."""
+        """Use the checkpoint called `name`, and remove those of other trainings in `folder`: they are out of date."""
         self._path = folder / f"{name}.npz"
         for other in folder.glob("*.npz"):
             if other != self._path:
                 other.unlink()
 
     def load(self) -> Arrays | None:
-        """Return what was saved last, or None where nothing was."""
+        """Return what was saved last, or None."""
         if not self._path.is_file():
             return None
         return unpack(self._path.read_bytes())
 
     def save(self, state: Mapping[str, np.ndarray]) -> None:
-        """Replace the state in one step, so that a process killed meanwhile leaves the one before."""
+        """Replace the checkpoint atomically: a process killed meanwhile leaves the previous one."""
         write_bytes(self._path, pack(state))

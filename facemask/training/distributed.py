@@ -1,4 +1,4 @@
-"""Training on one device, on several GPUs, or on several machines: one way through the code for all."""
+"""Distributed training: one device, several GPUs or several machines, all through the same code."""
 
 import json
 import os
@@ -16,13 +16,13 @@ from facemask.training.checkpoint import pack, unpack
 
 
 @dataclass(frozen=True)
-class Crew:
-    """Who trains together.
+class DistributedContext:
+    """Distributed-training context.
 
     Attributes:
-        strategy: of `tf.distribute`; with one device it is the one that does nothing.
+        strategy: a `tf.distribute` strategy; the default one, which does nothing, on one device.
         workers: number of processes.
-        worker: number of this process, from 0; 0 is the chief, who alone writes outs.
+        worker: number of this process, from 0; 0 is the chief, the only one that writes outputs.
     """
 
     strategy: Any
@@ -36,106 +36,105 @@ class Crew:
 
     @property
     def is_chief(self) -> bool:
-        """Whether this process is the one that writes outs."""
+        """Whether this process writes the outputs."""
         return self.worker == 0
 
-    def share(self, batch_size: int) -> slice:
-        """Return which places of a batch are this process' part."""
+    def shard(self, batch_size: int) -> slice:
+        """Return the positions of a batch that belong to this process."""
         part = batch_size // self.workers
         return slice(self.worker * part, (self.worker + 1) * part)
 
-    def hand_out(self, values: np.ndarray) -> Any:
-        """Give each device of this process its share of this process' part of a batch."""
+    def scatter(self, values: np.ndarray) -> Any:
+        """Distribute this process' part of a batch over its devices."""
         shares = np.split(values, self.devices)
         return self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(shares[context.replica_id_in_sync_group % self.devices])
         )
 
     @contextmanager
-    def together(self) -> Iterator[None]:
-        """Say plainly that another worker is gone, where the body needs it.
+    def report_lost_workers(self) -> Iterator[None]:
+        """Turn the loss of another worker inside the block into an error with advice.
 
         Raises:
-            FacemaskError: it is.
+            FacemaskError: another worker is gone.
         """
         try:
             yield
         except (tf.errors.AbortedError, tf.errors.UnavailableError) as error:
             raise FacemaskError(
-                "another worker can't be reached any more; start all of them again: they go on from the last epoch"
+                "another worker is unreachable; start all workers again, and they resume after the last epoch"
             ) from error
 
-    def agree(self, values: dict[str, np.ndarray] | None) -> dict[str, np.ndarray] | None:
-        """Return what the chief has: a state that it goes on from, on the disks of the others or not."""
+    def broadcast(self, values: dict[str, np.ndarray] | None) -> dict[str, np.ndarray] | None:
+        """Return the chief's arrays: the checkpoint to resume from, which the others may not have."""
         if self.workers == 1:
             return values
         packed = np.frombuffer(pack(values) if self.is_chief and values is not None else b"", np.uint8)
-        length = int(self._from_chief(np.array([len(packed)], np.int64))[0])
+        length = int(self._broadcast_array(np.array([len(packed)], np.int64))[0])
         if length == 0:
             return None
         content = packed if self.is_chief else np.zeros(length, np.uint8)
-        return unpack(self._from_chief(content.astype(np.int32)).astype(np.uint8).tobytes())
+        return unpack(self._broadcast_array(content.astype(np.int32)).astype(np.uint8).tobytes())
 
-    def agree_on(self, figures: Sequence[float]) -> list[float]:
-        """Return the chief's figures: another machine may round otherwise, and all have to stop at the same time."""
+    def broadcast_figures(self, figures: Sequence[float]) -> list[float]:
+        """Return the chief's figures: machines may round differently, and all have to stop at the same epoch."""
         return [float(figure) for figure in self.gather(np.array(figures))[0]]
 
     def gather(self, values: np.ndarray) -> np.ndarray:
-        """Return the arrays of all workers, of one shape: (workers, ...)."""
+        """Return the arrays of all workers, which have one shape: (workers, ...)."""
         if self.workers == 1:
             return values[None]
         places = np.zeros((self.workers, *values.shape), values.dtype)
         places[self.worker] = values
-        return self._add_up(places)
+        return self._sum_over_workers(places)
 
-    def put_together(self, values: np.ndarray, batch_size: int) -> np.ndarray:
-        """Put the workers' parts of batches, (n, ...) each, together as one process has them: (n * workers, ...)."""
+    def merge_shards(self, values: np.ndarray, batch_size: int) -> np.ndarray:
+        """Merge the workers' parts of batches, (n, ...) each, in the order of one process: (n * workers, ...)."""
         parts = self.gather(values).reshape(self.workers, -1, batch_size // self.workers, *values.shape[1:])
         return parts.swapaxes(0, 1).reshape(-1, *values.shape[1:])
 
-    def _from_chief(self, values: np.ndarray) -> np.ndarray:
-        return self._add_up(values if self.is_chief else np.zeros_like(values))
+    def _broadcast_array(self, values: np.ndarray) -> np.ndarray:
+        return self._sum_over_workers(values if self.is_chief else np.zeros_like(values))
 
-    def _add_up(self, values: np.ndarray) -> np.ndarray:
-        """Add up the arrays of all workers."""
-        # One device of each process brings its array, the others zeros.
-        first = self.strategy.experimental_distribute_values_from_function(
+    def _sum_over_workers(self, values: np.ndarray) -> np.ndarray:
+        """Sum the arrays of all workers."""
+        # One device of each process contributes its array, the others zeros.
+        contributions = self.strategy.experimental_distribute_values_from_function(
             lambda context: tf.constant(
                 values if context.replica_id_in_sync_group % self.devices == 0 else np.zeros_like(values)
             )
         )
-        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, first, axis=None).numpy()
+        return self.strategy.reduce(tf.distribute.ReduceOp.SUM, contributions, axis=None).numpy()
 
 
-def gather_crew(distribution: Distribution, batch_size: int) -> Crew:
-    """Set up the devices; call it before anything else of TensorFlow, as tf.distribute demands.
+def connect(distribution: Distribution, batch_size: int) -> DistributedContext:
+    """Set up the devices. Call it before anything else of TensorFlow, as tf.distribute requires.
 
     Args:
         distribution: `one` device; `mirrored`: all GPUs of this machine; `workers`: the machines that the environment
             variable TF_CONFIG names, https://www.tensorflow.org/guide/distributed_training#TF_CONFIG.
-        batch_size: images of a step, of all devices together.
+        batch_size: images of a step, over all devices.
 
     Raises:
-        FacemaskError: TF_CONFIG is missing or makes no sense, or the batch can't be shared out evenly.
+        FacemaskError: TF_CONFIG is missing or invalid, or the batch size is no multiple of the number of devices.
     """
     if distribution == "workers":
         workers, worker = _read_tf_config()
-        crew = Crew(tf.distribute.MultiWorkerMirroredStrategy(), workers, worker)
+        context = DistributedContext(tf.distribute.MultiWorkerMirroredStrategy(), workers, worker)
     elif distribution == "mirrored":
-        crew = Crew(tf.distribute.MirroredStrategy(_devices()), 1, 0)
+        context = DistributedContext(tf.distribute.MirroredStrategy(_devices()), 1, 0)
     else:
-        crew = Crew(tf.distribute.get_strategy(), 1, 0)
-    devices = int(crew.strategy.num_replicas_in_sync)
+        context = DistributedContext(tf.distribute.get_strategy(), 1, 0)
+    devices = int(context.strategy.num_replicas_in_sync)
     if batch_size % devices:
         raise FacemaskError(
-            f"train.batch_size: {batch_size} images can't be shared out evenly among {devices} devices; use a multiple "
-            f"of {devices}"
+            f"train.batch_size: {batch_size} is not a multiple of the {devices} devices; use a multiple of {devices}"
         )
-    return crew
+    return context
 
 
 def _devices() -> list[str]:
-    """Name this machine's GPUs, or where it has none, its (logical) CPUs: so it can be tried without a GPU."""
+    """List this machine's GPUs, or its (logical) CPUs if it has none, so that the code can be tried without a GPU."""
     kind = "GPU" if tf.config.list_logical_devices("GPU") else "CPU"
     return [device.name for device in tf.config.list_logical_devices(kind)]
 
@@ -150,11 +149,11 @@ def _read_tf_config() -> tuple[int, int]:
             or task["type"] != "worker"
             or not 0 <= task["index"] < len(addresses)
         ):
-            raise ValueError("only the role `worker` is used, and the index must be that of one of them")
+            raise ValueError("every task must be a `worker`, and the index that of one of them")
         return len(addresses), int(task["index"])
     except (KeyError, TypeError, ValueError) as error:
         raise FacemaskError(
-            "train.distribution is workers, so the environment variable TF_CONFIG must name them, as in "
+            "train.distribution is `workers`, so the environment variable TF_CONFIG must list them, as in "
             '{"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}; '
-            f"it can't be used ({type(error).__name__}: {error})"
+            f"it is missing or invalid ({type(error).__name__}: {error})"
         ) from error

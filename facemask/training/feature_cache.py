@@ -1,12 +1,13 @@
-"""What the frozen layers make of the training images' augmented views: computed once, not once per epoch.
+"""Cached feature maps of augmented training images.
 
-An epoch is trained on feature maps. Those of a pass (all draws of one epoch, each in a view of its own) are kept in the
-user's cache folder under a name made of all that they depend on, so that a second training with another learning rate,
-or one that goes on after it was killed, does not compute them again.
+Training runs on feature maps of the frozen layers. Those of a pass (all samples of one epoch, each in a view of its
+own) are kept in the user's cache folder under a name derived from everything that they depend on, so that a training
+with another learning rate, or one that resumes, does not compute them again.
 """
 
 import os
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +19,18 @@ from facemask.core.params import TrainParams
 from facemask.core.progress import track
 from facemask.dataset.archive import Archives
 from facemask.dataset.batches import one_hot, read_image, stacked
-from facemask.models.frozen_layers import Trunk
+from facemask.models.frozen_layers import FrozenLayers
 from facemask.training.augmentation import augment
 from facemask.training.checkpoint import fingerprint
-from facemask.training.distributed import Crew
-from facemask.training.sampler import epoch_order
-from facemask.training.timer import Clock
+from facemask.training.distributed import DistributedContext
+from facemask.training.sampler import sample_epoch
+from facemask.training.timer import Timer
 
 Maps = NDArray[np.float16]
 
-_CHUNK = 32  # images that go through the frozen layers at once: more does not fit the processor's cache
-_THREADS = max(2, os.cpu_count() or 2)  # reading and augmenting release Python's lock
-_WITHOUT_EFFECT = {  # on a pass; a setting that is not named here makes other views
+_CHUNK = 32  # images that pass the frozen layers at once: more do not fit the processor's cache
+_THREADS = max(2, os.cpu_count() or 2)  # reading and augmenting release the GIL
+_WITHOUT_EFFECT = {  # settings that do not change the views; any other setting does
     "averaging",
     "distribution",
     "dropout",
@@ -42,81 +43,98 @@ _WITHOUT_EFFECT = {  # on a pass; a setting that is not named here makes other v
     "views",
     "warmup",
 }
-_AHEAD = 3  # chunks that are being read and augmented while the frozen layers are at work
+_AHEAD = 3  # chunks that are read and augmented while the frozen layers run
 
 
-def plain_maps(archives: Archives, names: Sequence[str], image_size: int, trunk: Trunk, clock: Clock) -> Maps:
-    """Compute the feature maps of images as they are: float16 (n, height, width, channels)."""
-    return _maps(lambda place: read_image(archives, names[place], image_size), range(len(names)), trunk, clock, "val")
+@dataclass(frozen=True)
+class FeatureContext:
+    """What feature maps are computed with.
+
+    Attributes:
+        archives: the images.
+        settings: the group `train` of the params.
+        frozen: the frozen layers.
+        distributed: the processes that train together.
+        timer: counts the time of reading and computing.
+    """
+
+    archives: Archives
+    settings: TrainParams
+    frozen: FrozenLayers
+    distributed: DistributedContext
+    timer: Timer
+
+
+def plain_maps(context: FeatureContext, names: Sequence[str]) -> Maps:
+    """Compute the feature maps of images without augmentation: float16 (n, height, width, channels)."""
+    side = context.settings.image_size
+    return _compute_maps(
+        lambda place: read_image(context.archives, names[place], side), range(len(names)), context, "val"
+    )
 
 
 class Views:
-    """Augmented views of what `epoch_order` draws, as feature maps."""
+    """Feature maps of the augmented views that an epoch samples."""
 
-    def __init__(
-        self,
-        archives: Archives,
-        training: pd.DataFrame,
-        inputs: Sequence[str],
-        settings: TrainParams,
-        crew: Crew,
-        trunk: Trunk,
-        folder: Path,
-        clock: Clock,
-    ) -> None:
-        """Prepare views of the images that `training` names, columns id, source, label and group.
+    def __init__(self, context: FeatureContext, training: pd.DataFrame, inputs: Sequence[str], folder: Path) -> None:
+        """Prepare the views.
 
-        `inputs` are digests of the files on which feature maps depend. Maps are kept in `folder`.
+        Args:
+            context: what they are computed with.
+            training: the training images, columns id, source, label and group.
+            inputs: digests of the files on which feature maps depend.
+            folder: for the cached maps.
         """
-        self._archives, self._training, self._settings = archives, training, settings
-        self._crew, self._trunk, self._clock = crew, trunk, clock
-        self._kept = _KeptMaps(folder, settings.kept_views)
-        depends_on = settings.model_dump(exclude=_WITHOUT_EFFECT)
-        crewed = f"{crew.worker} of {crew.workers}"
-        self._name = fingerprint(depends_on, *inputs, training.to_csv(), crewed)
+        self._context, self._training = context, training
+        self._cache = _MapCache(folder, context.settings.kept_views)
+        depends_on = context.settings.model_dump(exclude=_WITHOUT_EFFECT)
+        process = f"{context.distributed.worker} of {context.distributed.workers}"
+        self._name = fingerprint(depends_on, *inputs, training.to_csv(), process)
 
     def of_epoch(self, epoch: int) -> tuple[Maps, NDArray[np.float32]]:
         """Return this process' share of an epoch's views, batch by batch.
 
-        With fewer passes than epochs (`train.views`), passes come again, their batches in another order.
+        With fewer passes than epochs (`train.views`), passes are repeated with their batches in another order.
 
         Returns:
-            float16 (n, height, width, channels), perhaps on disk, and one-hot labels, float32 (n, 3).
+            float16 (n, height, width, channels), possibly memory-mapped, and one-hot labels, float32 (n, 3).
         """
-        number = epoch % self._settings.views
-        order = epoch_order(self._training, self._settings, number)
-        size = self._settings.batch_size
-        places = np.arange(len(order)).reshape(-1, size)[:, self._crew.share(size)]
-        maps = self._kept.get(f"{self._name}-{number}", lambda: self._compute(order, places.ravel(), number))
+        settings = self._context.settings
+        number = epoch % settings.views
+        order = sample_epoch(self._training, settings, number)
+        size = settings.batch_size
+        places = np.arange(len(order)).reshape(-1, size)[:, self._context.distributed.shard(size)]
+        maps = self._cache.get(f"{self._name}-{number}", lambda: self._compute(order, places.ravel(), number))
         labels = one_hot(self._training["label"].iloc[order[places.ravel()]].tolist())
         if epoch == number:
             return maps, labels
-        batches = np.random.default_rng([self._settings.seed, epoch]).permutation(len(places))
+        batches = np.random.default_rng([settings.seed, epoch]).permutation(len(places))
         again = np.arange(places.size).reshape(places.shape)[batches].ravel()
         return maps[again], labels[again]
 
     def _compute(self, order: NDArray[np.int64], places: NDArray[np.int64], number: int) -> Maps:
+        settings = self._context.settings
         names = self._training["id"].iloc[order].tolist()
 
         def view(place: int) -> NDArray[np.uint8]:
-            # By place, not by image: one that comes twice in a pass is to be seen in two ways.
-            rng = np.random.default_rng([self._settings.seed, number, place])
-            image = read_image(self._archives, names[place], self._settings.image_size)
-            return augment(image, self._settings.augmentation, rng)
+            # By place, not by image: an image that is sampled twice in a pass gets two different views.
+            rng = np.random.default_rng([settings.seed, number, place])
+            image = read_image(self._context.archives, names[place], settings.image_size)
+            return augment(image, settings.augmentation, rng)
 
-        return _maps(view, places.tolist(), self._trunk, self._clock, f"pass {number + 1}")
+        return _compute_maps(view, places.tolist(), self._context, f"pass {number + 1}")
 
 
-def _maps(
-    make: Callable[[int], NDArray[np.uint8]], places: Sequence[int], trunk: Trunk, clock: Clock, title: str
+def _compute_maps(
+    make: Callable[[int], NDArray[np.uint8]], places: Sequence[int], context: FeatureContext, title: str
 ) -> Maps:
-    """Send the images that `make` makes through the frozen layers, while the next ones are being made."""
+    """Run the images that `make` returns through the frozen layers, while the next ones are being made."""
     result: Maps | None = None
     total = -(-len(places) // _CHUNK)
-    chunks = clock.each("waiting for images", stacked(make, places, _CHUNK, _THREADS, _AHEAD))
+    chunks = context.timer.each("waiting for images", stacked(make, places, _CHUNK, _THREADS, _AHEAD))
     for number, pixels in enumerate(track(chunks, total, f"features of {title}", "batches")):
-        with clock.time("frozen layers", len(pixels)):
-            maps = trunk(pixels)
+        with context.timer.time("frozen layers", len(pixels)):
+            maps = context.frozen(pixels)
         if result is None:
             result = np.empty((len(places), *maps.shape[1:]), np.float16)
         result[number * _CHUNK : number * _CHUNK + len(maps)] = maps
@@ -125,18 +143,18 @@ def _maps(
     return result
 
 
-class _KeptMaps:
-    """Feature maps on disk, in the user's cache folder; the oldest are removed beyond a limit."""
+class _MapCache:
+    """Feature maps on disk; the least recently used are removed beyond a size limit."""
 
     def __init__(self, folder: Path, gigabytes: float) -> None:
         """Keep at most `gigabytes` in `folder`; 0 keeps nothing."""
         self._folder, self._limit = folder, gigabytes * 1e9
 
     def get(self, name: str, compute: Callable[[], Maps]) -> Maps:
-        """Return the maps called `name`, computing them if they are not there."""
+        """Return the maps called `name`; compute and store them if they are missing."""
         path = self._folder / f"{name}.npy"
         if path.is_file():
-            os.utime(path)  # used now: the last to be removed
+            os.utime(path)  # mark as recently used
             return np.load(path, mmap_mode="r", allow_pickle=False)
         maps = compute()
         if maps.nbytes <= self._limit:

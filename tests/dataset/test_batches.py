@@ -15,7 +15,7 @@ from facemask.core.params import TrainParams
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.batches import one_hot, plain_batches, read_image
 from facemask.dataset.synthetic import SOURCE as RENDERED
-from facemask.training.sampler import draws_per_epoch, epoch_order
+from facemask.training.sampler import sample_epoch, samples_per_epoch
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def settings(**changes: Any) -> TrainParams:
 def epochs(table: pd.DataFrame, count: int, **changes: Any) -> list[NDArray[np.int64]]:
     """Draw epochs, of as many draws as there are images if nothing else is said."""
     asked = settings(**{"draws": len(table), **changes})
-    return [epoch_order(table, asked, epoch) for epoch in range(count)]
+    return [sample_epoch(table, asked, epoch) for epoch in range(count)]
 
 
 INFLATED = {"mask_weared_incorrect": [48] * 65, "with_mask": [1] * 3000, "without_mask": [1] * 2500 + [2] * 100}
@@ -96,8 +96,8 @@ def test_an_epoch_draws_whole_batches_no_more_than_asked_for_and_an_image_twice_
     count: int, draws: int, batch_size: int, expected: int
 ) -> None:
     asked = settings(draws=draws, batch_size=batch_size)
-    assert draws_per_epoch(count, asked) == expected
-    assert len(epoch_order(images({"with_mask": [1] * count}), asked, 0)) == expected
+    assert samples_per_epoch(count, asked) == expected
+    assert len(sample_epoch(images({"with_mask": [1] * count}), asked, 0)) == expected
 
 
 def test_each_class_gets_an_equal_share_of_an_epoch_however_many_images_it_has() -> None:
@@ -220,7 +220,7 @@ def test_with_equal_classes_and_no_copies_every_image_comes_once_an_epoch_in_an_
 
 def test_an_epoch_can_be_repeated_by_itself_and_depends_on_the_seed() -> None:
     table = images({"mask_weared_incorrect": [7, 2], "with_mask": [1] * 30, "without_mask": [2] * 8})
-    alone = epoch_order(table, settings(draws=len(table)), 3)
+    alone = sample_epoch(table, settings(draws=len(table)), 3)
     assert np.array_equal(epochs(table, 4)[3], alone)
     assert not np.array_equal(epochs(table, 4, seed=2)[3], alone)
 
@@ -228,7 +228,7 @@ def test_an_epoch_can_be_repeated_by_itself_and_depends_on_the_seed() -> None:
 def test_draws_are_positions_whatever_the_table_calls_its_rows() -> None:
     table = images({"mask_weared_incorrect": [7, 2], "with_mask": [1] * 30, "without_mask": [2] * 8})
     renamed = table.set_index(np.arange(1000, 1000 + len(table))[::-1])
-    assert np.array_equal(epoch_order(renamed, settings(), 1), epoch_order(table, settings(), 1))
+    assert np.array_equal(sample_epoch(renamed, settings(), 1), sample_epoch(table, settings(), 1))
 
 
 def test_the_first_copy_that_is_seen_is_not_always_the_first_file() -> None:

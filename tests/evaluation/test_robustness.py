@@ -11,7 +11,6 @@ from facemask.core.errors import FacemaskError
 from facemask.dataset.archive import Archive
 from facemask.dataset.batches import read_image
 from facemask.evaluation.corruptions import CAMERA, FRAMING, strengths
-from facemask.evaluation.onnx_session import open_session, read_model
 from facemask.evaluation.robustness import (
     POINTS,
     answer_variants,
@@ -22,6 +21,7 @@ from facemask.evaluation.robustness import (
     variant_names,
     variants,
 )
+from facemask.models.onnx_session import open_session, read_model
 from facemask.presentation.contact_sheet import TILE
 from tests.colour_project import SIDE, colour_model, equal_costs, lower_half, write_project
 
@@ -95,7 +95,7 @@ def test_what_is_done_to_a_picture_depends_on_its_name_and_the_seed() -> None:
 
 
 def test_an_image_gets_the_same_answers_whichever_others_are_asked_about(tmp_path: Path) -> None:
-    session, decision = open_session(colour_model()), equal_costs()
+    session, decision = open_session(colour_model(), threads=1), equal_costs()
     with Archive(write_project(tmp_path) / "data/images.zip") as archive:
         all_at_once = answer_variants(session, decision, archive, archive.names, seed=1)
         some = answer_variants(session, decision, archive, archive.names[5:2:-1], seed=1)
@@ -108,7 +108,11 @@ def test_the_decision_and_not_the_likeliest_class_is_the_answer(tmp_path: Path) 
     dear = {**decision.costs, WITH: {name: 1e6 * (name != WITH) for name in CLASSES}}
     with Archive(write_project(tmp_path) / "data/images.zip") as archive:
         answers = answer_variants(
-            open_session(colour_model()), decision.model_copy(update={"costs": dear}), archive, archive.names[:1], 1
+            open_session(colour_model(), threads=1),
+            decision.model_copy(update={"costs": dear}),
+            archive,
+            archive.names[:1],
+            1,
         )
     assert answers["clean"].tolist() == [WITH]
 
@@ -160,7 +164,7 @@ def test_the_plot_has_a_column_for_each_trouble_of_a_camera_and_begins_clean() -
 
 def test_without_images_there_is_nothing_but_their_number(tmp_path: Path) -> None:
     with Archive(write_project(tmp_path) / "data/images.zip") as archive:
-        answers = answer_variants(open_session(colour_model()), equal_costs(), archive, [], seed=1)
+        answers = answer_variants(open_session(colour_model(), threads=1), equal_costs(), archive, [], seed=1)
         rows = pd.concat([images().head(0), answers], axis=1)
         summary, points = summarise(rows, seed=1)
         assert example(archive, [], SIDE, 1, points) == []
@@ -185,4 +189,4 @@ def test_a_missing_or_broken_export_names_the_stage_to_run(tmp_path: Path) -> No
     with pytest.raises(FacemaskError, match=r"model.onnx is missing; run `dvc repro export`"):
         read_model(tmp_path / "model.onnx")
     with pytest.raises(FacemaskError, match="run `dvc repro export`"):
-        open_session(b"no model")
+        open_session(b"no model", threads=1)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from facemask.models.classifier import TOP, split_model
-from facemask.models.frozen_layers import build_trunk, choose_engine
+from facemask.models.frozen_layers import build_frozen_layers, choose_backend
 from facemask.models.tensorflow import tf
 from facemask.training.mixed_precision import precision_policy
 from tests.training_project import untrained_model
@@ -32,9 +32,9 @@ def test_both_engines_give_the_same_and_what_keras_gives(
     assert expected.shape == (5, *shape)
     assert expected.std() > 0.1
     for engine in ("tensorflow", "onnxruntime"):
-        trunk = build_trunk(lower, engine)
+        run = build_frozen_layers(lower, engine)
         for images in (pixels, pixels[:2]):  # batches of any size
-            maps = trunk(images)
+            maps = run(images)
             assert maps.dtype == np.float32
             assert np.abs(maps - expected[: len(images)]).max() < 1e-3
 
@@ -46,11 +46,11 @@ def test_a_model_of_16_bits_runs_in_both_engines(training_inputs: Path, pixels: 
     expected = np.asarray(lower.predict_on_batch(pixels))
     with precision_policy(policy):
         short, _ = split_model(untrained_model(training_inputs, SIDE), "block_6_expand")
-    seen = build_trunk(short, "tensorflow")(pixels)
+    seen = build_frozen_layers(short, "tensorflow")(pixels)
     assert seen.dtype == np.float32
     assert 1e-4 < np.abs(seen - expected).mean() < 0.05 * np.abs(expected).mean()
-    assert np.abs(build_trunk(short, "onnxruntime")(pixels) - expected).max() < 1e-3  # it computes with 32 bits
+    assert np.abs(build_frozen_layers(short, "onnxruntime")(pixels) - expected).max() < 1e-3  # it computes with 32 bits
 
 
 def test_without_a_gpu_onnx_runtime_is_chosen() -> None:
-    assert choose_engine() == ("tensorflow" if tf.config.list_physical_devices("GPU") else "onnxruntime")
+    assert choose_backend() == ("tensorflow" if tf.config.list_physical_devices("GPU") else "onnxruntime")

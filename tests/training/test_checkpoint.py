@@ -13,7 +13,7 @@ import pytest
 import yaml
 
 from facemask.core.hashing import digest
-from facemask.training.checkpoint import Resumable, fingerprint
+from facemask.training.checkpoint import Checkpoint, fingerprint
 from tests.training_project import (
     OUTS,
     ROOT,
@@ -25,7 +25,7 @@ from tests.training_project import (
 )
 
 EPOCHS = 20
-GOING_ON = "of a training that was interrupted"
+GOING_ON = "resuming an interrupted training"
 
 
 def states(folder: Path) -> list[Path]:
@@ -44,7 +44,7 @@ def kill_after(training: subprocess.Popen[str], epochs: int, delay: float) -> st
     """Kill a training so many seconds after it has finished so many epochs; return what it had printed."""
     assert training.stdout is not None
     said = ""
-    while said.count("on val loss") < epochs and (line := training.stdout.readline()):
+    while said.count("val loss") < epochs and (line := training.stdout.readline()):
         said += line
     time.sleep(delay)
     return said + kill(training)
@@ -136,9 +136,9 @@ STATE = {"weights/0": np.arange(6, dtype=np.float32).reshape(2, 3), "rows": np.a
 
 
 def test_a_state_comes_back_with_the_same_bits(tmp_path: Path) -> None:
-    assert Resumable(tmp_path, "a").load() is None
-    Resumable(tmp_path, "a").save(STATE)
-    loaded = Resumable(tmp_path, "a").load()
+    assert Checkpoint(tmp_path, "a").load() is None
+    Checkpoint(tmp_path, "a").save(STATE)
+    loaded = Checkpoint(tmp_path, "a").load()
     assert loaded is not None
     assert {name: (array.dtype, array.tobytes()) for name, array in loaded.items()} == {
         name: (array.dtype, array.tobytes()) for name, array in STATE.items()
@@ -146,25 +146,25 @@ def test_a_state_comes_back_with_the_same_bits(tmp_path: Path) -> None:
 
 
 def test_a_later_state_takes_the_place_of_the_one_before(tmp_path: Path) -> None:
-    Resumable(tmp_path, "a").save(STATE)
-    Resumable(tmp_path, "a").save({"rows": np.zeros(3)})
-    loaded = Resumable(tmp_path, "a").load()
+    Checkpoint(tmp_path, "a").save(STATE)
+    Checkpoint(tmp_path, "a").save({"rows": np.zeros(3)})
+    loaded = Checkpoint(tmp_path, "a").load()
     assert loaded is not None
     assert list(loaded) == ["rows"]
     assert [path.name for path in tmp_path.iterdir()] == ["a.npz"]
 
 
 def test_the_state_of_another_training_is_removed_and_not_taken_up(tmp_path: Path) -> None:
-    Resumable(tmp_path, "a").save(STATE)
-    assert Resumable(tmp_path, "b").load() is None
+    Checkpoint(tmp_path, "a").save(STATE)
+    assert Checkpoint(tmp_path, "b").load() is None
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_process_killed_while_it_saves_leaves_a_whole_state(tmp_path: Path) -> None:
     script = (
         "import sys, itertools; from pathlib import Path; import numpy as np\n"
-        "from facemask.training.checkpoint import Resumable\n"
-        "state = Resumable(Path(sys.argv[1]), 'a'); print('ready', flush=True)\n"
+        "from facemask.training.checkpoint import Checkpoint\n"
+        "state = Checkpoint(Path(sys.argv[1]), 'a'); print('ready', flush=True)\n"
         "for number in itertools.count(1): state.save({'rows': np.full(1_000_000, number)})\n"
     )
     rng = random.Random(1)
@@ -176,7 +176,7 @@ def test_a_process_killed_while_it_saves_leaves_a_whole_state(tmp_path: Path) ->
             assert saving.poll() is None
         time.sleep(rng.uniform(0, 0.1))
         kill(saving)
-        state = Resumable(tmp_path, "a").load()
+        state = Checkpoint(tmp_path, "a").load()
         assert state is not None
         assert len(set(state["rows"])) == 1
 

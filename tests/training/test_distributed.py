@@ -1,4 +1,4 @@
-"""Several devices or machines get what one gets, and what can't be shared out is told."""
+"""Several devices or machines give the result of one, and invalid settings are refused."""
 
 import json
 import os
@@ -18,7 +18,7 @@ from facemask.dataset.archive import Archive
 from facemask.dataset.batches import read_image
 from facemask.dataset.split import part_of
 from facemask.models.classifier import load_model
-from facemask.training.distributed import gather_crew
+from facemask.training.distributed import connect
 from tests.training_project import OUTS, ROOT, make_project, outs_of, start_training, train_there
 
 TWO_DEVICES = (
@@ -129,11 +129,11 @@ def test_when_one_worker_is_killed_the_other_says_so_and_together_they_go_on_fro
     workers[1].communicate()
     _, err = workers[0].communicate(timeout=LIMIT)
     assert workers[0].returncode == 1
-    assert err.splitlines()[-1].startswith("error: another worker can't be reached any more; start all of them again")
+    assert err.splitlines()[-1].startswith("error: another worker is unreachable; start all workers again")
 
     assert not (folders[1] / ".facemask").exists()
     said = wait_for(start_workers(folders))
-    assert all("going on after epoch" in out and "epoch 1 of 4" not in out for out in said)
+    assert all("resuming an interrupted training after epoch" in out and "epoch 1 of 4" not in out for out in said)
     assert outs_of(folders[0]) == outs_of(two_workers[0])
 
 
@@ -166,16 +166,16 @@ def test_two_devices_that_compute_with_16_bits_pass_over_the_same_steps(
 
 @pytest.mark.slow
 def test_a_batch_that_two_devices_cannot_share_evenly_is_refused() -> None:
-    done = on_two_devices(ROOT, "from facemask.training.distributed import gather_crew; gather_crew('mirrored', 9)")
-    assert "FacemaskError: train.batch_size: 9 images can't be shared out evenly among 2 devices" in done.stderr
+    done = on_two_devices(ROOT, "from facemask.training.distributed import connect; connect('mirrored', 9)")
+    assert "FacemaskError: train.batch_size: 9 is not a multiple of the 2 devices" in done.stderr
     assert done.stderr.strip().endswith("use a multiple of 2")
 
 
 def test_one_device_needs_no_setting_and_takes_any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    crew = gather_crew("one", 7)
+    crew = connect("one", 7)
     assert (crew.workers, crew.worker, crew.devices, crew.is_chief) == (1, 0, 1, True)
-    assert crew.share(7) == slice(0, 7)
+    assert crew.shard(7) == slice(0, 7)
 
 
 WORKER = {"type": "worker", "index": 0}
@@ -202,5 +202,5 @@ def test_workers_that_are_not_named_properly_are_told_how_to(
         monkeypatch.delenv("TF_CONFIG", raising=False)
     else:
         monkeypatch.setenv("TF_CONFIG", value)
-    with pytest.raises(FacemaskError, match=r'the environment variable TF_CONFIG must name them, as in \{"cluster"'):
-        gather_crew("workers", 8)
+    with pytest.raises(FacemaskError, match=r'the environment variable TF_CONFIG must list them, as in \{"cluster"'):
+        connect("workers", 8)

@@ -16,16 +16,16 @@ from facemask.core.params import AugmentationParams, TrainParams
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.batches import one_hot, read_image
 from facemask.dataset.split import part_of
-from facemask.training.distributed import Crew, gather_crew
-from facemask.training.feature_cache import Views, plain_maps
-from facemask.training.sampler import epoch_order
-from facemask.training.timer import Clock
+from facemask.training.distributed import DistributedContext, connect
+from facemask.training.feature_cache import FeatureContext, Views, plain_maps
+from facemask.training.sampler import sample_epoch
+from facemask.training.timer import Timer
 from tests.training_project import SMALL
 
 OFF = dict.fromkeys(AugmentationParams.model_fields, 0.0)
 
 
-class CountingTrunk:
+class CountingLayers:
     """Frozen layers that hand on the pixels as they are, and count the images."""
 
     def __init__(self) -> None:
@@ -45,10 +45,15 @@ class Source:
     inputs: list[str]
     kept: Path
 
-    def views(self, trunk: CountingTrunk, crew: Crew | None = None, **changes: Any) -> Views:
+    def views(self, layers: CountingLayers, distributed: DistributedContext | None = None, **changes: Any) -> Views:
+        return Views(self.context(layers, distributed, **changes), self.training, self.inputs, self.kept)
+
+    def context(
+        self, layers: CountingLayers, distributed: DistributedContext | None = None, **changes: Any
+    ) -> FeatureContext:
         settings = TrainParams.model_validate({**SMALL, **changes})
-        crew = crew or gather_crew("one", settings.batch_size)
-        return Views(self.archives, self.training, self.inputs, settings, crew, trunk, self.kept, Clock())
+        distributed = distributed or connect("one", settings.batch_size)
+        return FeatureContext(self.archives, settings, layers, distributed, Timer())
 
 
 @pytest.fixture
@@ -62,46 +67,46 @@ def source(training_inputs: Path, tmp_path: Path) -> Iterator[Source]:
 def test_views_and_labels_belong_together(source: Source) -> None:
     settings = TrainParams.model_validate({**SMALL, "augmentation": OFF})
     for epoch in range(2):
-        maps, labels = source.views(CountingTrunk(), augmentation=OFF).of_epoch(epoch)
-        drawn = source.training.iloc[epoch_order(source.training, settings, epoch)]
+        maps, labels = source.views(CountingLayers(), augmentation=OFF).of_epoch(epoch)
+        drawn = source.training.iloc[sample_epoch(source.training, settings, epoch)]
         assert maps.dtype == np.float16
         assert np.array_equal(maps, np.stack([read_image(source.archives, name, 32) for name in drawn["id"]]))
         assert np.array_equal(labels, one_hot(list(drawn["label"])))
 
 
 def test_varied_views_still_show_what_their_labels_say(source: Source) -> None:
-    maps, labels = source.views(CountingTrunk()).of_epoch(0)
+    maps, labels = source.views(CountingLayers()).of_epoch(0)
     middle = maps[:, 8:24, 8:24].astype(np.float32).mean(axis=(1, 2))  # red, green, blue: the classes in their order
     assert (middle.argmax(axis=1) == labels.argmax(axis=1)).mean() > 0.9
 
 
 def test_an_image_that_comes_again_is_seen_in_another_way(source: Source) -> None:
     alone = Source(source.archives, pd.concat([source.training.iloc[[0]]] * 16), source.inputs, source.kept)
-    views = alone.views(CountingTrunk(), draws=16)
+    views = alone.views(CountingLayers(), draws=16)
     seen = np.concatenate([views.of_epoch(epoch)[0] for epoch in range(2)])
     assert len(seen) == len(np.unique(seen.reshape(len(seen), -1), axis=0)) == 32
 
 
 def test_any_epoch_can_be_repeated_by_itself(source: Source) -> None:
-    views = source.views(CountingTrunk(), kept_views=0.0)
+    views = source.views(CountingLayers(), kept_views=0.0)
     third = [views.of_epoch(epoch) for epoch in range(3)][2]
-    alone = source.views(CountingTrunk(), kept_views=0.0).of_epoch(2)
+    alone = source.views(CountingLayers(), kept_views=0.0).of_epoch(2)
     assert np.array_equal(third[0], alone[0])
     assert np.array_equal(third[1], alone[1])
 
 
 def test_what_was_computed_once_is_not_computed_again(source: Source) -> None:
-    trunk = CountingTrunk()
-    views = source.views(trunk)
+    layers = CountingLayers()
+    views = source.views(layers)
     first, labels = views.of_epoch(0)
-    assert trunk.images == 48
+    assert layers.images == 48
     again, same_labels = views.of_epoch(0)
-    assert trunk.images == 48
+    assert layers.images == 48
     assert np.array_equal(first, again)
     assert np.array_equal(labels, same_labels)
     # Another training, with settings on which the frozen layers do not depend.
-    other, _ = source.views(trunk, learning_rate=0.1, dropout=0.5, epochs=9, mixup=1.0, views=9).of_epoch(0)
-    assert trunk.images == 48
+    other, _ = source.views(layers, learning_rate=0.1, dropout=0.5, epochs=9, mixup=1.0, views=9).of_epoch(0)
+    assert layers.images == 48
     assert np.array_equal(first, other)
 
 
@@ -124,28 +129,28 @@ def test_what_was_computed_once_is_not_computed_again(source: Source) -> None:
     ids=lambda change: next(iter(change)),
 )
 def test_another_setting_that_matters_computes_anew(source: Source, change: dict[str, Any]) -> None:
-    trunk = CountingTrunk()
-    source.views(trunk).of_epoch(0)
-    before = trunk.images
-    maps, _ = source.views(trunk, **change).of_epoch(0)
-    assert trunk.images - before == len(maps) > 0
+    layers = CountingLayers()
+    source.views(layers).of_epoch(0)
+    before = layers.images
+    maps, _ = source.views(layers, **change).of_epoch(0)
+    assert layers.images - before == len(maps) > 0
 
 
 def test_other_images_and_another_backbone_compute_anew(source: Source, tmp_path: Path) -> None:
-    trunk = CountingTrunk()
-    source.views(trunk).of_epoch(0)
+    layers = CountingLayers()
+    source.views(layers).of_epoch(0)
     fewer = Source(source.archives, source.training.iloc[1:], source.inputs, source.kept)
-    fewer.views(trunk).of_epoch(0)
-    assert trunk.images == 2 * 48
+    fewer.views(layers).of_epoch(0)
+    assert layers.images == 2 * 48
     (tmp_path / "backbone").write_bytes(b"other weights")
-    Source(source.archives, source.training, [digest(tmp_path / "backbone")], source.kept).views(trunk).of_epoch(0)
-    assert trunk.images == 3 * 48
+    Source(source.archives, source.training, [digest(tmp_path / "backbone")], source.kept).views(layers).of_epoch(0)
+    assert layers.images == 3 * 48
 
 
 def test_beyond_the_limit_what_was_not_used_for_longest_is_removed(source: Source) -> None:
     of_one = 48 * 32 * 32 * 3 * 2
-    trunk = CountingTrunk()
-    views = source.views(trunk, kept_views=2.5 * of_one / 1e9)
+    layers = CountingLayers()
+    views = source.views(layers, kept_views=2.5 * of_one / 1e9)
     for epoch in range(2):
         views.of_epoch(epoch)
     for age, path in enumerate(sorted(source.kept.iterdir(), key=lambda path: path.stat().st_mtime), start=1):
@@ -154,30 +159,30 @@ def test_beyond_the_limit_what_was_not_used_for_longest_is_removed(source: Sourc
     views.of_epoch(2)
     assert len(list(source.kept.iterdir())) == 2
     assert sum(path.stat().st_size for path in source.kept.iterdir()) <= 2.5 * of_one
-    assert trunk.images == 3 * 48
+    assert layers.images == 3 * 48
     views.of_epoch(0)
     views.of_epoch(2)
-    assert trunk.images == 3 * 48
+    assert layers.images == 3 * 48
     views.of_epoch(1)
-    assert trunk.images == 4 * 48
+    assert layers.images == 4 * 48
 
 
 def test_with_a_limit_of_nothing_nothing_is_kept(source: Source) -> None:
-    trunk = CountingTrunk()
-    views = source.views(trunk, kept_views=0.0)
+    layers = CountingLayers()
+    views = source.views(layers, kept_views=0.0)
     first, _ = views.of_epoch(0)
     again, _ = views.of_epoch(0)
     assert np.array_equal(first, again)
-    assert trunk.images == 96
+    assert layers.images == 96
     assert not source.kept.exists()
 
 
 def test_fewer_passes_than_epochs_come_again_with_their_batches_in_another_order(source: Source) -> None:
-    trunk = CountingTrunk()
-    views = source.views(trunk, views=2)
+    layers = CountingLayers()
+    views = source.views(layers, views=2)
     first, later, last = (views.of_epoch(epoch) for epoch in (0, 2, 4))
     views.of_epoch(1)
-    assert trunk.images == 96
+    assert layers.images == 96
 
     def batches(epoch: tuple[NDArray[Any], NDArray[Any]]) -> list[bytes]:
         maps, labels = epoch
@@ -188,9 +193,11 @@ def test_fewer_passes_than_epochs_come_again_with_their_batches_in_another_order
 
 
 def test_the_views_of_two_workers_are_together_those_of_one_process(source: Source) -> None:
-    whole = source.views(CountingTrunk(), views=1)
-    one = gather_crew("one", 8)
-    halves = [source.views(CountingTrunk(), Crew(one.strategy, 2, worker), views=1) for worker in range(2)]
+    whole = source.views(CountingLayers(), views=1)
+    one = connect("one", 8)
+    halves = [
+        source.views(CountingLayers(), DistributedContext(one.strategy, 2, worker), views=1) for worker in range(2)
+    ]
     for epoch in range(2):
         maps, labels = whole.of_epoch(epoch)
         (first, first_labels), (second, second_labels) = (half.of_epoch(epoch) for half in halves)
@@ -203,5 +210,5 @@ def test_the_views_of_two_workers_are_together_those_of_one_process(source: Sour
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 48])
 def test_images_as_they_are_come_in_order(source: Source, count: int) -> None:
     names = list(source.training["id"])[:count]
-    maps = plain_maps(source.archives, names, 32, CountingTrunk(), Clock())
+    maps = plain_maps(source.context(CountingLayers(), image_size=32), names)
     assert np.array_equal(maps, np.stack([read_image(source.archives, name, 32) for name in names]))

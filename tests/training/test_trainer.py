@@ -13,7 +13,10 @@ from facemask.core.params import TrainParams
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.batches import read_image
 from facemask.dataset.split import part_of
-from facemask.training.trainer import HISTORY, Folders, mix, photograph_weights, summarise, train
+from facemask.training.history import HISTORY
+from facemask.training.mixup import mixup
+from facemask.training.trainer import WorkFolders, summarise, train
+from facemask.training.validation import photograph_weights
 from tests.training_project import COLOURS, SMALL, untrained_model
 
 PLAIN = np.stack([np.full((32, 32, 3), COLOURS[label], np.uint8) for label in CLASSES])
@@ -33,7 +36,7 @@ def run(inputs: Path, folder: Path, rows: pd.DataFrame | None = None, **changes:
             read_rows(inputs) if rows is None else rows,
             inputs / "models/backbone.weights.h5",
             settings,
-            Folders(folder / "states", folder / "views"),
+            WorkFolders(folder / "states", folder / "views"),
         )
     return model, history
 
@@ -153,7 +156,7 @@ def test_blended_labels_stay_distributions_and_follow_their_pictures(size: int) 
     labels = np.eye(3, dtype=np.float32)[rng.integers(3, size=size)]
     maps = labels[:, None, None, :] * np.ones((1, 2, 2, 1), np.float32)  # maps that say the label
     own = rng.uniform(0.5, 1, size).astype(np.float32)
-    blended, targets = mix(maps, labels, own)
+    blended, targets = mixup(maps, labels, own)
     assert blended.shape == maps.shape
     assert blended.dtype == targets.dtype == np.float32
     assert np.allclose(targets.sum(axis=1), 1)
@@ -164,5 +167,5 @@ def test_blended_labels_stay_distributions_and_follow_their_pictures(size: int) 
 
 def test_each_is_blended_with_its_neighbour() -> None:
     maps = np.array([[0.0], [1.0], [10.0], [20.0]], np.float32)
-    blended, _ = mix(maps, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], np.array([0.75, 0.75, 1.0, 1.0], np.float32))
+    blended, _ = mixup(maps, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], np.array([0.75, 0.75, 1.0, 1.0], np.float32))
     assert blended.ravel().tolist() == [0.25, 0.75, 10.0, 20.0]

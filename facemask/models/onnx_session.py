@@ -1,4 +1,4 @@
-"""The exported ONNX model, run without TensorFlow: it starts at once, and many threads may ask it."""
+"""ONNX Runtime sessions."""
 
 import os
 from collections.abc import Callable, Iterator, Sequence
@@ -28,30 +28,33 @@ def read_model(path: Path) -> bytes:
         raise FacemaskError(f"{path} is missing; run `dvc repro export`") from error
 
 
-def open_session(model: bytes) -> Any:
-    """Load an ONNX model so that each call of `run` stays in its own thread.
+def open_session(model: bytes, threads: int = 0) -> Any:
+    """Open a session on the CPU.
 
-    Threads of ours that each run a small batch are quicker than one batch that is spread over ONNX Runtime's threads,
-    and what comes out does not depend on how many there are.
+    Args:
+        model: content of an ONNX file.
+        threads: that one call of `run` uses; 0 leaves it to ONNX Runtime. With 1 each call stays in the caller's
+            thread: several threads that each run a small batch are faster than one batch spread over ONNX Runtime's
+            threads, and the result does not depend on the number of cores.
 
     Raises:
-        FacemaskError: it is no model that ONNX Runtime can load.
+        FacemaskError: ONNX Runtime cannot load the model.
     """
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
+    options.intra_op_num_threads = threads
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common class of their own
-        raise FacemaskError(f"the exported ONNX model can't be loaded ({error}); run `dvc repro export`") from error
+        raise FacemaskError(f"the ONNX model cannot be loaded ({error}); run `dvc repro export`") from error
 
 
 def image_size(session: Any) -> int:
-    """Side of the model's square input, in pixels."""
+    """Return the side of the model's square input in pixels."""
     return int(session.get_inputs()[0].shape[1])
 
 
 def each_image(work: Callable[[Item], Result], items: Sequence[Item], desc: str) -> Iterator[Result]:
-    """Yield what `work` makes of each item, in order, from as many threads as there are cores; show the progress."""
-    # NumPy's products of small matrices take many times as long when each is spread over all cores as well.
+    """Yield `work(item)` in order, computed in as many threads as there are cores, with a progress bar."""
+    # Products of small matrices are many times slower when NumPy spreads each over all cores as well.
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool, threadpool_limits(limits=1, user_api="blas"):
         yield from track(pool.map(work, items), len(items), desc)
