@@ -33,14 +33,22 @@ from facemask.core.classes import CLASSES
 from facemask.core.params import Params, TrainParams, load_params
 from facemask.data.synthetic.pipeline import render
 from facemask.dataset.archive import Archive, Archives
-from facemask.dataset.split import read_split
+from facemask.dataset.split import SPLIT
 from facemask.evaluation.leave_one_source_out import leave_out
 from facemask.evaluation.metrics import predict_parts
 from facemask.training.trainer import WorkFolders, train
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.compare_splits import BACKBONE, IMAGES, SMALL_BATCH, SPLIT, fingerprint, linear_features, run_linear
+from benchmarks.compare_splits import (
+    BACKBONE,
+    IMAGES,
+    SMALL_BATCH,
+    SPLIT_FILE,
+    fingerprint,
+    linear_features,
+    run_linear,
+)
 from benchmarks.kept import find_kept, keep
 
 CHOSEN, LINEAR, UNDRAWN = "chosen", "linear", "no drawn masks"
@@ -200,11 +208,11 @@ def main(arguments: list[str] | None = None) -> None:
     names = ("epochs", "draws", "image_size", "learning_rate")
     changes = {name: value for name in names if (value := getattr(given, name)) is not None}
     settings = TrainParams.model_validate(params.train.model_dump() | changes)
-    table = read_split(SPLIT)
+    table = SPLIT.read(SPLIT_FILE)
     sources = given.sources or sorted(table["source"].unique())
     if len(set(table["source"])) < 2:
         parser.error("there is one source only: name two in data.sources, and run `dvc repro split`")
-    inputs = fingerprint(IMAGES, SPLIT, BACKBONE)
+    inputs = fingerprint(IMAGES, SPLIT_FILE, BACKBONE)
     with tempfile.TemporaryDirectory() as folder:
         results = []
         for source in sources:

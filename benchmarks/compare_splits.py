@@ -36,7 +36,7 @@ from sklearn.preprocessing import StandardScaler
 from facemask.core.classes import CLASSES
 from facemask.core.params import Params, RenderParams, TrainParams, load_params
 from facemask.dataset.archive import Archive
-from facemask.dataset.split import DROPPED, read_split
+from facemask.dataset.split import DROPPED, SPLIT
 from facemask.evaluation.metrics import headline, per_class
 from facemask.training.sampler import sample_epoch
 
@@ -44,7 +44,7 @@ from facemask.training.sampler import sample_epoch
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.kept import find_kept, keep
 
-IMAGES, SPLIT, BACKBONE = Path("data/images.zip"), Path("data/split.csv"), Path("models/backbone.weights.h5")
+IMAGES, SPLIT_FILE, BACKBONE = Path("data/images.zip"), Path("data/split.csv"), Path("models/backbone.weights.h5")
 MODELS, MANNERS = ("linear", "full"), ("by file", "by group")
 SMALL_BATCH = 64  # images at a time where nothing is learnt
 
@@ -140,7 +140,7 @@ def fingerprint(*paths: Path) -> str:
 
 def plan(models: list[str], count: int, params: Params, settings: TrainParams) -> Iterator[dict[str, Any]]:
     """Yield what identifies each run: all that its figures depend on but the code and the libraries."""
-    inputs = fingerprint(IMAGES, SPLIT, BACKBONE)
+    inputs = fingerprint(IMAGES, SPLIT_FILE, BACKBONE)
     common = {
         "folds": count,
         "val": params.split.val,
@@ -184,7 +184,7 @@ def main(arguments: list[str] | None = None) -> None:
     changes = {"image_size": given.image_size, "sampling": given.sampling}
     changes = {name: value for name, value in changes.items() if value is not None}
     settings = TrainParams.model_validate(params.train.model_dump() | changes)
-    table = read_split(SPLIT)
+    table = SPLIT.read(SPLIT_FILE)
     table = table[table["part"] != DROPPED].reset_index(drop=True)
 
     features = None

@@ -32,7 +32,7 @@ from facemask.core.errors import FacemaskError
 from facemask.core.progress import track
 from facemask.dataset.archive import Archive
 from facemask.dataset.decode import decode, resize
-from facemask.dataset.split import part_of, read_split
+from facemask.dataset.split import SPLIT, part_of
 from facemask.faces.defaults import MIN_SCORE
 from facemask.faces.detector import LEVELS, SMALL_FACES, Box, FaceDetector, crop_face
 from facemask.inference.predictor import Classifier
@@ -194,7 +194,7 @@ def main() -> None:
     cv2.setNumThreads(1)
     print(f"load of the last minute: {os.getloadavg()[0]:.1f}")
     try:
-        table = choose(read_split(arguments.data / "split.csv"), arguments.part, arguments.per_class, arguments.seed)
+        table = choose(SPLIT.read(arguments.data / "split.csv"), arguments.part, arguments.per_class, arguments.seed)
         detector = FaceDetector(arguments.model, SMALL_FACES if arguments.small_faces else LEVELS)
         with Archive(arguments.data / "images.zip") as archive:
             measure_collages(archive, table, detector, arguments)

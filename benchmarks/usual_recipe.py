@@ -37,13 +37,13 @@ import pandas as pd
 from facemask.core.classes import CLASSES
 from facemask.core.params import TrainParams, load_params
 from facemask.dataset.archive import Archive, Archives
-from facemask.dataset.split import PARTS, read_split
-from facemask.dataset.synthetic import read_rendered
+from facemask.dataset.split import PARTS, SPLIT
+from facemask.dataset.synthetic import SYNTHETIC
 from facemask.evaluation.metrics import predict_parts
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
-from benchmarks.compare_splits import BACKBONE, IMAGES, SMALL_BATCH, SPLIT, figures, fingerprint
+from benchmarks.compare_splits import BACKBONE, IMAGES, SMALL_BATCH, SPLIT_FILE, figures, fingerprint
 from benchmarks.kept import find_kept, keep
 
 DRAWN, DRAWN_TABLE = Path("data/rendered.zip"), Path("data/rendered.csv")
@@ -219,10 +219,10 @@ def describe_run(recipe: str, limit: int | None, epochs: int, settings: TrainPar
     """Return what identifies a run: all that its figures depend on but the code, the libraries and the machine."""
     common = {"recipe": recipe, "limit": limit}
     if recipe == "usual":
-        inputs = fingerprint(IMAGES, SPLIT, BACKBONE)
+        inputs = fingerprint(IMAGES, SPLIT_FILE, BACKBONE)
         return common | {"inputs": inputs, "epochs": epochs, "seed": settings.seed}
     drawn = [path for path in (DRAWN, DRAWN_TABLE) if path.exists()]
-    return common | {"inputs": fingerprint(IMAGES, SPLIT, BACKBONE, *drawn), "settings": settings.model_dump()}
+    return common | {"inputs": fingerprint(IMAGES, SPLIT_FILE, BACKBONE, *drawn), "settings": settings.model_dump()}
 
 
 def table_of(results: dict[str, dict[str, Any]]) -> str:
@@ -275,8 +275,8 @@ def main(arguments: list[str] | None = None) -> None:
         parser.error("--epochs must be 1 or more, --limit 5 or more: validation is a fifth")
 
     settings = load_params().train
-    split = limited(read_split(SPLIT), given.limit)
-    drawn = limited(read_rendered(DRAWN_TABLE), given.limit) if DRAWN_TABLE.exists() else split.iloc[:0]
+    split = limited(SPLIT.read(SPLIT_FILE), given.limit)
+    drawn = limited(SYNTHETIC.read(DRAWN_TABLE), given.limit) if DRAWN_TABLE.exists() else split.iloc[:0]
     runs = {recipe: describe_run(recipe, given.limit, given.epochs, settings) for recipe in RECIPES}
     for recipe in [given.only] if given.only else RECIPES:
         if find_kept(given.out, runs[recipe]) is not None:

@@ -12,8 +12,8 @@ from PIL import Image
 from facemask.core.classes import CLASSES
 from facemask.core.files import atomic_path, write_text
 from facemask.dataset.archive import Archive
-from facemask.dataset.manifest import read_manifest
-from facemask.dataset.split import part_of, read_split
+from facemask.dataset.manifest import MANIFEST
+from facemask.dataset.split import SPLIT, part_of
 from facemask.presentation.charts import confusion_matrix
 
 # The folder is not installed.
@@ -33,7 +33,7 @@ def main() -> None:
         shutil.copyfile(data / sheet, images / sheet)
     evaluation = json.loads((ROOT / "metrics" / "evaluation.json").read_text(encoding="utf-8"))
     write_text(images / "confusion.svg", confusion_matrix(evaluation["test"]["confusion"]))
-    test = part_of(read_split(data / "split.csv"), "test")[["id"]].merge(read_manifest(data / "manifest.csv"), on="id")
+    test = part_of(SPLIT.read(data / "split.csv"), "test")[["id"]].merge(MANIFEST.read(data / "manifest.csv"), on="id")
     clear = test[(test["attr_light"] == "normal") & (test["attr_sharpness"] == "sharp") & (test["attr_hand"] == "no")]
     with Archive(data / "images.zip") as archive:
         for label in CLASSES:

@@ -7,9 +7,9 @@ from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.core.tables import write_table
 from facemask.dataset.archive import Archive
-from facemask.dataset.manifest import read_manifest
-from facemask.dataset.predictions import write_answers, write_predictions
-from facemask.dataset.split import part_of, read_split
+from facemask.dataset.manifest import MANIFEST
+from facemask.dataset.predictions import PREDICTIONS, write_answers
+from facemask.dataset.split import SPLIT, part_of
 from facemask.evaluation.metrics import (
     evaluate,
     evaluate_slices,
@@ -28,15 +28,15 @@ def main() -> None:
     """Read the model, the images, the split and the manifest; write predictions, decision, figures and plot data."""
     settings = load_params().evaluate
     model = load_model(Path("models/model.keras"))
-    split = read_split(Path("data/split.csv"))
+    split = SPLIT.read(Path("data/split.csv"))
     with Archive(Path("data/images.zip")) as images:
         raw = predict_parts(model, images, split, ("val", "test"), settings.batch_size)
     decision = choose_decision(part_of(raw, "val"), settings)
     predictions = decided(raw, decision)
     write_decision(Path("models/decision.json"), decision)
-    write_predictions(Path("data/predictions.csv"), predictions)
+    PREDICTIONS.write(Path("data/predictions.csv"), predictions)
     write_json(Path("metrics/evaluation.json"), evaluate(predictions, raw, decision))
-    manifest, test = read_manifest(Path("data/manifest.csv")), part_of(predictions, "test")
+    manifest, test = MANIFEST.read(Path("data/manifest.csv")), part_of(predictions, "test")
     write_json(Path("metrics/slices.json"), evaluate_slices(predictions, manifest))
     write_answers(Path("metrics/answers.csv"), test, manifest)
     curves = {
@@ -47,7 +47,7 @@ def main() -> None:
         "risk_coverage": risk_coverage(test),
     }
     for name, curve in curves.items():
-        write_table(Path(f"plots/{name}.csv"), curve, list(curve))
+        write_table(Path(f"plots/{name}.csv"), curve)
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from facemask.core.files import write_bytes, write_json
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.dataset.archive import Archive
-from facemask.dataset.predictions import read_predictions
+from facemask.dataset.predictions import PREDICTIONS
 from facemask.dataset.split import part_of
 from facemask.evaluation.class_activation import COLUMNS, choose_shown, draw_blocks, explain, read_explainer, summarise
 from facemask.models.onnx_session import read_model
@@ -17,7 +17,7 @@ def main() -> None:
     """Read the export, the predictions and the images; write figures and a sheet of activation maps."""
     settings = load_params().explain
     explainer = read_explainer(read_model(Path("export/model.onnx")))
-    test = part_of(read_predictions(Path("data/predictions.csv")), "test")
+    test = part_of(PREDICTIONS.read(Path("data/predictions.csv")), "test")
     chosen = choose_shown(test, settings.wrong, settings.right, settings.seed)
     with Archive(Path("data/images.zip")) as images:
         explained = explain(explainer, images, test, settings.seed)

@@ -10,7 +10,7 @@ from facemask.core.progress import track
 from facemask.core.stage_runner import run
 from facemask.dataset.archive import Archive
 from facemask.dataset.batches import plain_batches
-from facemask.dataset.split import part_of, read_split
+from facemask.dataset.split import SPLIT, part_of
 from facemask.export.exporter import (
     BATCH,
     check_formats,
@@ -32,7 +32,7 @@ def main() -> None:
     settings = load_params().export
     decision = read_decision(Path("models/decision.json"))
     model = calibrated(load_model(Path("models/model.keras")), decision.temperature)
-    split, side = read_split(Path("data/split.csv")), model.input_shape[1]
+    split, side = SPLIT.read(Path("data/split.csv")), model.input_shape[1]
     calibration = choose_calibration(part_of(split, "train"), settings.calibration_images, settings.seed)
     test = evenly_chosen(part_of(split, "test"), settings.parity_images)
     labels = describe(model, decision)

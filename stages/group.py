@@ -6,18 +6,18 @@ from facemask.core.files import write_bytes, write_json
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.data.duplicates.conflicts import flag_copies
-from facemask.data.duplicates.grouping import connect, find_links, write_links
+from facemask.data.duplicates.grouping import LINKS, connect, find_links
 from facemask.data.quality import flag_junk
-from facemask.data.summary import describe, read_left_out
+from facemask.data.summary import describe
 from facemask.dataset.archive import Archive
-from facemask.dataset.manifest import read_catalogue, write_manifest
+from facemask.dataset.manifest import CATALOGUE, LEFT_OUT, MANIFEST
 from facemask.presentation.contact_sheet import choose_samples, contact_sheet, read_thumbnails
 
 
 def main() -> None:
     """Read what `merge` wrote; write `data/manifest.csv`, the links between copies, figures and samples."""
     settings = load_params().group
-    table = read_catalogue(Path("data/images.csv"))
+    table = CATALOGUE.read(Path("data/images.csv"))
     with Archive(Path("data/images.zip")) as archive:
         links = find_links(archive, table, settings)
         table["group"] = connect(table, links)
@@ -25,9 +25,9 @@ def main() -> None:
         table["flags"] = (flag_copies(table) + " " + flag_junk(table, settings.junk)).str.strip()
         thumbnails = read_thumbnails(archive, choose_samples(table, settings.sheet_images_per_class, settings.seed))
 
-    write_links(Path("data/links.csv"), links)
-    write_manifest(Path("data/manifest.csv"), table)
-    summary = describe(table, read_left_out(Path("data/left_out.csv")), settings.seed)
+    LINKS.write(Path("data/links.csv"), links)
+    MANIFEST.write(Path("data/manifest.csv"), table)
+    summary = describe(table, LEFT_OUT.read(Path("data/left_out.csv")), settings.seed)
     write_json(Path("metrics/data.json"), summary)
     write_bytes(Path("data/samples.jpg"), contact_sheet(thumbnails, summary["label"]))
 

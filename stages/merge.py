@@ -3,11 +3,13 @@
 import sys
 from pathlib import Path
 
+import pandas as pd
+
 from facemask.core.files import write_csv
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.data import merge
-from facemask.dataset.manifest import write_catalogue
+from facemask.dataset.manifest import CATALOGUE, LEFT_OUT
 
 
 def main() -> None:
@@ -18,8 +20,8 @@ def main() -> None:
     merge.remove_unused(raw, params.data.sources)
     merged = merge.merge(params.data.sources, raw, Path("data/images.zip"), params.merge)
 
-    write_catalogue(Path("data/images.csv"), merged.catalogue)
-    write_csv(Path("data/left_out.csv"), merge.LEFT_OUT_COLUMNS, merged.left_out)
+    CATALOGUE.write(Path("data/images.csv"), merged.catalogue)
+    LEFT_OUT.write(Path("data/left_out.csv"), pd.DataFrame(merged.left_out, columns=LEFT_OUT.columns))
     if merged.left_out:
         print(f"{len(merged.left_out)} files left out; data/left_out.csv says why", file=sys.stderr)
     write_csv(Path("plots/classes.csv"), merge.CLASS_COUNT_COLUMNS, merge.class_counts(merged.catalogue))

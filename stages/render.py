@@ -7,8 +7,8 @@ from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.data.synthetic.pipeline import choose_shown, render
 from facemask.dataset.archive import Archive
-from facemask.dataset.split import read_split
-from facemask.dataset.synthetic import KIND_TITLES, count_rendered, write_rendered
+from facemask.dataset.split import SPLIT
+from facemask.dataset.synthetic import KIND_TITLES, SYNTHETIC, count_synthetic
 from facemask.presentation.contact_sheet import contact_sheet, read_thumbnails
 
 SHOWN_PER_KIND = 16
@@ -18,9 +18,9 @@ def main() -> None:
     """Read the split and the images; write `data/rendered.zip`, its table, a contact sheet and figures."""
     settings = load_params().render
     path = Path("data/rendered.zip")
-    outcome = render(Path("data/images.zip"), read_split(Path("data/split.csv")), path, settings)
-    write_rendered(Path("data/rendered.csv"), outcome.table)
-    counts = count_rendered(outcome.table)
+    outcome = render(Path("data/images.zip"), SPLIT.read(Path("data/split.csv")), path, settings)
+    SYNTHETIC.write(Path("data/rendered.csv"), outcome.table)
+    counts = count_synthetic(outcome.table)
     faces = {"faces": outcome.faces, "without_fit": outcome.without_fit, "cut_outs": outcome.cut_outs}
     write_json(Path("metrics/render.json"), {**faces, "images": len(outcome.table), **counts})
     with Archive(path) as archive:

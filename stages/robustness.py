@@ -9,8 +9,8 @@ from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.core.tables import write_table
 from facemask.dataset.archive import Archive
-from facemask.dataset.split import part_of, read_split
-from facemask.evaluation.robustness import COLUMNS, POINTS, answer_variants, choose_images, curves, example, summarise
+from facemask.dataset.split import SPLIT, part_of
+from facemask.evaluation.robustness import COLUMNS, answer_variants, choose_images, curves, example, summarise
 from facemask.models.decision import read_decision
 from facemask.models.onnx_session import image_size, open_session, read_model
 from facemask.presentation.contact_sheet import draw_sheet
@@ -21,7 +21,7 @@ def main() -> None:
     settings = load_params().robustness
     session = open_session(read_model(Path("export/model.onnx")), threads=1)
     decision = read_decision(Path("models/decision.json"))
-    test = part_of(read_split(Path("data/split.csv")), "test")
+    test = part_of(SPLIT.read(Path("data/split.csv")), "test")
     chosen = choose_images(test, settings.images, settings.seed)
     names = list(chosen["id"])
     with Archive(Path("data/images.zip")) as images:
@@ -29,9 +29,9 @@ def main() -> None:
         summary, points = summarise(pd.concat([chosen, answers], axis=1), settings.seed)
         blocks = example(images, names, image_size(session), settings.seed, points)
     write_json(Path("metrics/robustness.json"), summary)
-    write_table(Path("plots/troubles.csv"), points, POINTS)
+    write_table(Path("plots/troubles.csv"), points)
     wide = curves(points)
-    write_table(Path("plots/robustness.csv"), wide, list(wide))
+    write_table(Path("plots/robustness.csv"), wide)
     write_bytes(Path("data/robustness.jpg"), draw_sheet(blocks, COLUMNS))
 
 

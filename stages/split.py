@@ -5,23 +5,23 @@ from pathlib import Path
 from facemask.core.files import write_json
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.data.leakage import check_leaks, similar_pairs, write_leaks
+from facemask.data.leakage import LEAKS, check_leaks, similar_pairs
 from facemask.data.split import check_split, count_parts, split
 from facemask.dataset.archive import Archive
-from facemask.dataset.manifest import read_manifest
-from facemask.dataset.split import write_split
+from facemask.dataset.manifest import MANIFEST
+from facemask.dataset.split import SPLIT
 
 
 def main() -> None:
     """Read the manifest and the images; write `data/split.csv`, `data/leaks.csv` and `metrics/split.json`."""
     settings = load_params().split
-    manifest = read_manifest(Path("data/manifest.csv"))
+    manifest = MANIFEST.read(Path("data/manifest.csv"))
     table = split(manifest, settings)
     leaks = check_split(table, manifest)
-    write_split(Path("data/split.csv"), table)
+    SPLIT.write(Path("data/split.csv"), table)
     with Archive(Path("data/images.zip")) as archive:
         pairs = similar_pairs(archive, table, settings.leaks)
-    write_leaks(Path("data/leaks.csv"), pairs)
+    LEAKS.write(Path("data/leaks.csv"), pairs)
     similar = {
         "suspicious_pairs": check_leaks(pairs, settings.leaks),
         "highest_similarity": float(pairs["similarity"].max()) if len(pairs) else 0.0,

@@ -7,7 +7,7 @@ from facemask.core.cache import cache_folder
 from facemask.core.files import write_json
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.dataset.split import read_split
+from facemask.dataset.split import SPLIT
 
 
 def main() -> None:
@@ -20,7 +20,7 @@ def main() -> None:
     from facemask.training.trainer import WorkFolders
 
     images, backbone = Path("data/images.zip"), Path("models/backbone.weights.h5")
-    split = read_split(Path("data/split.csv"))
+    split = SPLIT.read(Path("data/split.csv"))
     states = Path(".facemask/unseen")
     predictions = {}
     for source in sorted(params.data.sources):

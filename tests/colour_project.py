@@ -14,8 +14,8 @@ from PIL import Image
 from facemask.core.classes import CLASSES
 from facemask.core.files import write_csv, write_json
 from facemask.dataset.archive import write_archive
-from facemask.dataset.predictions import COLUMNS as PREDICTED
-from facemask.dataset.split import COLUMNS
+from facemask.dataset.predictions import PREDICTIONS
+from facemask.dataset.split import SPLIT
 from facemask.models.decision import Decision, write_decision
 
 ROOT = Path(__file__).parents[1]
@@ -89,8 +89,8 @@ def write_project(folder: Path, per_class: int = 6, wrong: int = 0, **settings: 
             shares = [0.9 - number / 100 if said == other else 0.05 + number / 200 for other in CLASSES]
             predictions.append((name, "test", "s", group, label, said, *shares))
     write_archive(folder / "data/images.zip", sorted(members.items()))
-    write_csv(folder / "data/split.csv", COLUMNS, sorted(rows))
-    write_csv(folder / "data/predictions.csv", PREDICTED, sorted(predictions))
+    write_csv(folder / "data/split.csv", SPLIT.columns, sorted(rows))
+    write_csv(folder / "data/predictions.csv", PREDICTIONS.columns, sorted(predictions))
     write_decision(folder / "models/decision.json", equal_costs())
     (folder / "export").mkdir()
     (folder / "export/model.onnx").write_bytes(colour_model())

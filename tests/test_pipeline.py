@@ -15,9 +15,9 @@ import yaml
 from dvc.repo import Repo
 from PIL import Image, ImageEnhance
 
-from facemask.data.leakage import read_leaks
-from facemask.dataset.manifest import read_manifest, write_manifest
-from facemask.dataset.split import DROPPED, read_split
+from facemask.data.leakage import LEAKS
+from facemask.dataset.manifest import MANIFEST
+from facemask.dataset.split import DROPPED, SPLIT
 from tests.imports import only_docstring
 
 ROOT = Path(__file__).parents[1]
@@ -238,24 +238,24 @@ def test_the_same_photograph_in_two_classes_of_own_photographs_is_left_out_and_l
     set_params(copy_of_built, {"data.sources": ["own"]})
     dvc(copy_of_built, "repro", "split")
 
-    table = read_split(copy_of_built / "data" / "split.csv").set_index("id")
+    table = SPLIT.read(copy_of_built / "data" / "split.csv").set_index("id")
     pair = [f"own/with_mask/with_mask/{original.name}", "own/without_mask/without_mask/somebody.png"]
     assert table.loc[pair, "group"].nunique() == 1
     assert sorted(table.index[table["part"] == DROPPED]) == pair
     assert set(table.loc[pair, "reason"]) == {"contradicting labels"}
-    manifest = read_manifest(copy_of_built / "data" / "manifest.csv").set_index("id")
+    manifest = MANIFEST.read(copy_of_built / "data" / "manifest.csv").set_index("id")
     assert sorted(manifest.index[manifest["flags"].str.contains("contradiction")]) == pair
     assert figures(copy_of_built, "data")["contradictions"] == 2
     assert figures(copy_of_built, "split")["dropped"] == {"contradicting labels": 2}
 
 
 def test_planted_copies_stand_in_one_group_and_one_part_and_other_portraits_do_not(built: Path) -> None:
-    manifest = read_manifest(built / "data" / "manifest.csv")
+    manifest = MANIFEST.read(built / "data" / "manifest.csv")
     path = manifest["id"].str.split("/", n=2).str[2]
     original = path.where(manifest["attr_planted"] == "", manifest["attr_planted_of"])
     assert (manifest["attr_planted"] != "").sum() >= 10
     assert groups_of(manifest["group"]) == groups_of(original)
-    table = read_split(built / "data" / "split.csv")
+    table = SPLIT.read(built / "data" / "split.csv")
     assert list(table["id"]) == list(manifest["id"])
     assert table.groupby(original)["part"].nunique().max() == 1
     assert (table.loc[manifest["attr_planted"] == "contradiction", "part"] == DROPPED).all()
@@ -263,17 +263,17 @@ def test_planted_copies_stand_in_one_group_and_one_part_and_other_portraits_do_n
 
 def test_copies_that_grouping_has_missed_are_caught_as_leaks_until_they_are_let_pass(copy_of_built: Path) -> None:
     path = copy_of_built / "data" / "manifest.csv"
-    manifest = read_manifest(path)
+    manifest = MANIFEST.read(path)
     photograph = manifest.set_index("id")["group"]
     # As if only files of equal bytes had been found to be copies.
     manifest["group"] = "g" + manifest["sha256"].str[:16]
-    write_manifest(path, manifest)
+    MANIFEST.write(path, manifest)
     before = (copy_of_built / "metrics" / "split.json").read_bytes()
 
     done = run(copy_of_built, "python", "stages/split.py")
     assert done.returncode == 1
     assert "Traceback" not in done.stderr
-    leaks = read_leaks(copy_of_built / "data" / "leaks.csv")
+    leaks = LEAKS.read(copy_of_built / "data" / "leaks.csv")
     suspicious = leaks[leaks["suspicious"]]
     assert len(suspicious) > 0
     assert (suspicious["id"].map(photograph) == suspicious["train_id"].map(photograph)).all()
@@ -287,14 +287,14 @@ def test_copies_that_grouping_has_missed_are_caught_as_leaks_until_they_are_let_
     assert done.returncode == 0, done.stderr
     assert figures(copy_of_built, "split")["leaks"]["suspicious_pairs"] == len(suspicious)
     assert figures(copy_of_built, "split")["leaks"]["highest_similarity"] == first["similarity"]
-    pd.testing.assert_frame_equal(read_leaks(copy_of_built / "data" / "leaks.csv"), leaks)
+    pd.testing.assert_frame_equal(LEAKS.read(copy_of_built / "data" / "leaks.csv"), leaks)
 
 
 def test_the_split_of_the_sample_has_no_suspicious_pairs_and_says_so(built: Path) -> None:
     leaks = figures(built, "split")["leaks"]
     similarity = leaks.pop("highest_similarity")
     assert leaks == {"groups_in_two_parts": 0, "equal_files_in_two_parts": 0, "suspicious_pairs": 0}
-    listed = read_leaks(built / "data" / "leaks.csv")
+    listed = LEAKS.read(built / "data" / "leaks.csv")
     assert not listed["suspicious"].any()
     assert similarity == listed["similarity"].max()
 

@@ -16,7 +16,7 @@ from facemask.core.files import write_csv
 from facemask.core.params import BackboneParams
 from facemask.dataset import synthetic
 from facemask.dataset.archive import write_archive
-from facemask.dataset.split import COLUMNS
+from facemask.dataset.split import SPLIT
 from facemask.models.backbone import load_backbone, write_backbone
 from facemask.models.classifier import backbone_of, build_model
 
@@ -59,13 +59,13 @@ def make_inputs(folder: Path) -> Path:
             members[name] = b"must not be read" if part == "test" else png(colour, number)
             rows.append((name, "s", label, name, part, ""))
     write_archive(folder / "data/images.zip", sorted(members.items()))
-    write_csv(folder / "data/split.csv", COLUMNS, rows)
+    write_csv(folder / "data/split.csv", SPLIT.columns, rows)
     drawn = [
         (f"rendered/{label}/{number}.png", "rendered", label, f"{label} {number}", "train", "p", "right", "plain")
         for label in COLOURS
         for number in range(2)
     ]
-    write_csv(folder / "data/rendered.csv", synthetic.COLUMNS, drawn)
+    write_csv(folder / "data/rendered.csv", synthetic.SYNTHETIC.columns, drawn)
     pictures = [(row[0], png(COLOURS[row[2]], 100 + place)) for place, row in enumerate(drawn)]
     write_archive(folder / "data/rendered.zip", sorted(pictures))
     write_backbone(folder / "models/backbone.weights.h5", BackboneParams(source="none", seed=1))

@@ -1,36 +1,87 @@
-"""Writing and reading the CSV tables that one stage makes for another."""
+"""CSV tables with a schema, which one stage writes and others read."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Literal
 
 import pandas as pd
 
 from facemask.core.errors import FacemaskError
 from facemask.core.files import write_csv
 
-
-def write_table(path: Path, table: pd.DataFrame, columns: Sequence[str]) -> None:
-    """Write these columns of a table, in this order, as `facemask.core.files.write_csv` does."""
-    write_csv(path, columns, table[list(columns)].itertuples(index=False, name=None))
+Dtype = Literal["str", "int64", "float64", "bool"]
 
 
-def read_table(path: Path, types: Mapping[str, str], stage: str) -> pd.DataFrame:
-    """Read a table with exactly the columns of `types`.
+@dataclass(frozen=True)
+class TableSchema:
+    """Columns of a CSV file.
 
-    Args:
-        path: the CSV file.
-        types: name of each column, in order, and its dtype: "str" ("" where empty), "int64" or "float64".
-        stage: which stage writes the file.
-
-    Raises:
-        FacemaskError: the file is missing or is not what the stage writes; the message says what to run.
+    Attributes:
+        types: dtype of each column, in the order of the file. Text is "" where empty; "bool" is written as 0 or 1.
+        stage: the stage that writes the file.
+        key: column whose values are unique; rows are written in its order. "" for none.
+        choices: the values that a column may have.
+        extra_prefix: further text columns may follow whose names begin with it, sorted by name. "" for none.
     """
-    try:
-        table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-        if list(table.columns) != list(types):
-            raise ValueError(f"its columns are not {', '.join(types)}")
-        return table.astype(types)
-    except FileNotFoundError as error:
-        raise FacemaskError(f"{path} is missing; run `dvc repro {stage}`") from error
-    except ValueError as error:  # also what pandas raises for an empty or torn file, and for bytes that are no UTF-8
-        raise FacemaskError(f"{path} can't be used ({error}); run `dvc repro {stage}`") from error
+
+    types: Mapping[str, Dtype]
+    stage: str
+    key: str = ""
+    choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    extra_prefix: str = ""
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The names of the columns, without further ones."""
+        return tuple(self.types)
+
+    def write(self, path: Path, table: pd.DataFrame) -> None:
+        """Write the columns of the schema, and further ones that it allows; other columns are left out."""
+        if self.key:
+            table = table.sort_values(self.key)
+        stored = {name: "int64" if kind == "bool" else kind for name, kind in self.types.items() if kind != "str"}
+        columns = [*self.types, *self._extra(table)]
+        write_csv(path, columns, table[columns].astype(stored).itertuples(index=False, name=None))
+
+    def read(self, path: Path) -> pd.DataFrame:
+        """Read a table with exactly these columns, and further ones that the schema allows.
+
+        Raises:
+            FacemaskError: the file is missing or does not match the schema; the message says which stage to run.
+        """
+        try:
+            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
+            self._check(table)
+            stored = {name: "int64" if kind == "bool" else kind for name, kind in self.types.items()}
+            return table.astype(stored).astype(dict(self.types))
+        except FileNotFoundError as error:
+            raise FacemaskError(f"{path} is missing; run `dvc repro {self.stage}`") from error
+        except ValueError as error:  # pandas raises it for empty, truncated and undecodable files too
+            raise FacemaskError(f"{path} is invalid ({error}); run `dvc repro {self.stage}`") from error
+
+    def _check(self, table: pd.DataFrame) -> None:
+        if list(table.columns) != [*self.types, *self._extra(table)]:
+            further = f" and any {self.extra_prefix}<name>" if self.extra_prefix else ""
+            raise ValueError(f"its columns are not {', '.join(self.types)}{further}")
+        for column, allowed in self.choices.items():
+            if unknown := sorted(set(table[column]) - set(allowed)):
+                raise ValueError(f"the {column} {unknown[0]!r} is not one of {', '.join(allowed)}")
+        if self.key and not table[self.key].is_unique:
+            twice = table.loc[table[self.key].duplicated(), self.key].iloc[0]
+            raise ValueError(f"the {self.key} {twice!r} occurs twice")
+
+    def _extra(self, table: pd.DataFrame) -> list[str]:
+        if not self.extra_prefix:
+            return []
+        return sorted(name for name in table.columns if name.startswith(self.extra_prefix))
+
+
+def text_columns(*names: str) -> dict[str, Dtype]:
+    """Return the types of columns that hold text."""
+    return dict.fromkeys(names, "str")
+
+
+def write_table(path: Path, table: pd.DataFrame) -> None:
+    """Write all columns of a table that no stage reads back, such as the points of a chart."""
+    write_csv(path, list(table), table.itertuples(index=False, name=None))

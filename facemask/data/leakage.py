@@ -15,7 +15,6 @@ from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from itertools import chain, product
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -26,11 +25,13 @@ from threadpoolctl import threadpool_limits
 from facemask.core.errors import FacemaskError
 from facemask.core.params import LeakParams
 from facemask.core.progress import track
-from facemask.core.tables import read_table, write_table
+from facemask.core.tables import TableSchema, text_columns
 from facemask.dataset.archive import Archive
 from facemask.dataset.batches import read_image
 
-COLUMNS = ("id", "part", "train_id", "similarity", "suspicious")
+LEAKS = TableSchema(
+    {**text_columns("id", "part", "train_id"), "similarity": "float64", "suspicious": "bool"}, stage="split"
+)
 CHECKED_PARTS = ("val", "test")
 
 Grey = NDArray[np.uint8]
@@ -73,7 +74,7 @@ def similar_pairs(archive: Archive, table: pd.DataFrame, settings: LeakParams) -
         (name, part, train[other], similarity)
         for name, part, (other, similarity) in zip(checked["id"], checked["part"], found, strict=bool(train))
     ]
-    pairs = pd.DataFrame(rows, columns=list(COLUMNS[:-1])).astype({"similarity": "float64"})
+    pairs = pd.DataFrame(rows, columns=LEAKS.columns[:-1]).astype({"similarity": "float64"})
     pairs["suspicious"] = pairs["similarity"] >= settings.similarity
     pairs = pairs.sort_values(["similarity", "id"], ascending=[False, True], ignore_index=True)
     return pairs[pairs["suspicious"] | (pairs.index < settings.shown)]
@@ -99,21 +100,6 @@ def check_leaks(pairs: pd.DataFrame, settings: LeakParams) -> int:
             "photographs, raise split.leaks.similarity or split.leaks.limit in params.yaml"
         )
     return len(suspicious)
-
-
-def write_leaks(path: Path, pairs: pd.DataFrame) -> None:
-    """Write `data/leaks.csv`; `suspicious` is 1 or 0."""
-    write_table(path, pairs.astype({"suspicious": "int64"}), COLUMNS)
-
-
-def read_leaks(path: Path) -> pd.DataFrame:
-    """Read `data/leaks.csv` into what `similar_pairs` gave.
-
-    Raises:
-        FacemaskError: the file is missing or is not what the stage writes.
-    """
-    types = {"id": "str", "part": "str", "train_id": "str", "similarity": "float64", "suspicious": "int64"}
-    return read_table(path, types, "split").astype({"suspicious": "bool"})
 
 
 def _most_similar(archive: Archive, checked: Sequence[str], train: Sequence[str]) -> list[tuple[int, float]]:

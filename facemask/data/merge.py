@@ -26,11 +26,10 @@ from facemask.dataset.decode import UnusableImage, decode, file_format
 from facemask.dataset.image_stats import measure
 from facemask.dataset.manifest import ATTRIBUTE_PREFIX
 
-LEFT_OUT_COLUMNS = ("source", "path", "reason")
 CLASS_COUNT_COLUMNS = ("source", "label", "count")
 SIDE_COUNT_COLUMNS = ("side", "label", "count")
 
-LeftOut = tuple[str, str, str]  # a row of LEFT_OUT_COLUMNS
+LeftOut = tuple[str, str, str]  # a row of `dataset.manifest.LEFT_OUT`
 
 # Reasons besides those of `facemask.dataset.decode.REASONS`.
 OUTSIDE = "in no folder that stands for a class"

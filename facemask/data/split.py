@@ -21,7 +21,7 @@ def split(manifest: pd.DataFrame, settings: SplitParams) -> pd.DataFrame:
     class and source.
 
     Args:
-        manifest: as `facemask.dataset.manifest.read_manifest` gives it.
+        manifest: as `MANIFEST.read` returns it.
         settings: the shares, the seed, and what becomes of contradictions and junk.
 
     Returns:

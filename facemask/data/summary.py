@@ -1,34 +1,23 @@
 """What a data set consists of, in numbers: images, photographs, copies, contradictions, junk, shortcuts."""
 
 from collections import Counter
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.core.tables import read_table
 from facemask.data.duplicates.conflicts import CONTRADICTION, DUPLICATE
 from facemask.data.quality import JUNK_FLAGS
 from facemask.data.shortcuts import shortcuts
 from facemask.dataset.manifest import has_flag
 
 
-def read_left_out(path: Path) -> pd.DataFrame:
-    """Read `data/left_out.csv`: text columns `source`, `path` and `reason`.
-
-    Raises:
-        FacemaskError: the file is missing or is not what the stage writes.
-    """
-    return read_table(path, {"source": "str", "path": "str", "reason": "str"}, "merge")
-
-
 def describe(manifest: pd.DataFrame, left_out: pd.DataFrame, seed: int) -> dict[str, Any]:
     """Sum up the data, as numbers only: the content of `metrics/data.json`.
 
     Args:
-        manifest: as `facemask.dataset.manifest.read_manifest` gives it.
+        manifest: as `MANIFEST.read` returns it.
         left_out: what no image could be made of, with the column `reason`.
         seed: for the folds and permutations of the shortcuts.
 

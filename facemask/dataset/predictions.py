@@ -23,25 +23,16 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from facemask.core.classes import CLASSES
-from facemask.core.tables import read_table, write_table
+from facemask.core.tables import TableSchema, text_columns
 
 PROBABILITIES = tuple(f"p_{name}" for name in CLASSES)
-COLUMNS = ("id", "part", "source", "group", "label", "prediction", *PROBABILITIES)
-ANSWERS = ("id", "group", "label", "prediction", "confidence", "sha256")
-
-
-def write_predictions(path: Path, predictions: pd.DataFrame) -> None:
-    """Write `data/predictions.csv`."""
-    write_table(path, predictions.astype(dict.fromkeys(PROBABILITIES, float)), COLUMNS)
-
-
-def read_predictions(path: Path) -> pd.DataFrame:
-    """Read `data/predictions.csv`; the probabilities are float64, all else is text.
-
-    Raises:
-        FacemaskError: the file is missing or is not what the stage writes.
-    """
-    return read_table(path, dict.fromkeys(COLUMNS, "str") | dict.fromkeys(PROBABILITIES, "float64"), "evaluate")
+PREDICTIONS = TableSchema(
+    text_columns("id", "part", "source", "group", "label", "prediction") | dict.fromkeys(PROBABILITIES, "float64"),
+    stage="evaluate",
+)
+ANSWERS = TableSchema(
+    {**text_columns("id", "group", "label", "prediction"), "confidence": "float64", "sha256": "str"}, stage="evaluate"
+)
 
 
 def write_answers(path: Path, predictions: pd.DataFrame, manifest: pd.DataFrame) -> None:
@@ -49,11 +40,11 @@ def write_answers(path: Path, predictions: pd.DataFrame, manifest: pd.DataFrame)
 
     Args:
         path: of the file.
-        predictions: those of test, as `read_predictions` gives them.
+        predictions: those of test, as `PREDICTIONS.read` returns them.
         manifest: with the columns `id` and `sha256` of at least these images.
     """
     answers = predictions.assign(confidence=np.round(chosen_probability(predictions), 4))
-    write_table(path, answers.merge(manifest[["id", "sha256"]], on="id", validate="one_to_one"), ANSWERS)
+    ANSWERS.write(path, answers.merge(manifest[["id", "sha256"]], on="id", validate="one_to_one"))
 
 
 def probabilities_of(rows: pd.DataFrame) -> NDArray[np.float64]:

@@ -22,7 +22,7 @@ def leave_out(table: pd.DataFrame, source: str) -> pd.DataFrame:
     Photographs of which copies are in both are left out of the training.
 
     Args:
-        table: as `facemask.dataset.split.read_split` gives it.
+        table: as `SPLIT.read` returns it.
         source: the one to leave out.
     """
     away = table["source"] == source

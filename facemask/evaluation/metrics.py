@@ -22,7 +22,7 @@ from facemask.dataset.archive import Archive
 from facemask.dataset.batches import plain_batches
 from facemask.dataset.manifest import ATTRIBUTE_PREFIX
 from facemask.dataset.predictions import (
-    COLUMNS,
+    PREDICTIONS,
     PROBABILITIES,
     chosen_probability,
     is_right,
@@ -48,12 +48,12 @@ def predict_parts(
     Args:
         model: the Keras model; its input shape says the image size.
         archive: the images.
-        split: as `facemask.dataset.split.read_split` gives it.
+        split: as `SPLIT.read` returns it.
         parts: names of parts.
         batch_size: images at a time.
 
     Returns:
-        One row per image with the columns `COLUMNS`; the probabilities are float32.
+        One row per image with the columns of `PREDICTIONS`; the probabilities are float32.
     """
     table = split[split["part"].isin(parts)].reset_index(drop=True)
     image_size = model.input_shape[1]
@@ -63,7 +63,7 @@ def predict_parts(
     probabilities = np.concatenate(outputs)
     table["prediction"] = np.asarray(CLASSES)[probabilities.argmax(axis=1)]
     table[list(PROBABILITIES)] = probabilities
-    return table[list(COLUMNS)]
+    return table[[*PREDICTIONS.columns]]
 
 
 def evaluate(predictions: pd.DataFrame, raw: pd.DataFrame, decision: Decision) -> dict[str, Any]:

@@ -53,7 +53,7 @@ def choose_samples(manifest: pd.DataFrame, per_class: int, seed: int) -> dict[st
     else.
 
     Args:
-        manifest: as `facemask.dataset.manifest.read_manifest` gives it.
+        manifest: as `MANIFEST.read` returns it.
         per_class: how many images of each class at most.
         seed: of the choice.
 

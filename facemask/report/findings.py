@@ -10,12 +10,11 @@ import pandas as pd
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.core.tables import read_table
-from facemask.data.leakage import read_leaks
-from facemask.data.summary import read_left_out
-from facemask.dataset.manifest import read_manifest
-from facemask.dataset.predictions import chosen_probability, is_right, read_predictions
-from facemask.dataset.split import read_split
+from facemask.core.tables import Dtype, TableSchema
+from facemask.data.leakage import LEAKS
+from facemask.dataset.manifest import LEFT_OUT, MANIFEST
+from facemask.dataset.predictions import PREDICTIONS, chosen_probability, is_right
+from facemask.dataset.split import SPLIT
 
 Json = dict[str, Any]
 
@@ -36,15 +35,21 @@ _DATA_KEYS = (
 )
 _TRAIN_KEYS = ("epochs", "best_epoch", "best_val_loss", "images", "parameters")
 _EXPORT_KEYS = ("size_bytes", "parity", "agreement", "accuracy", "parity_images")
-_CURVE = dict.fromkeys(CLASSES, "float64")
-_TROUBLES = {
+_CURVE: dict[str, Dtype] = dict.fromkeys(CLASSES, "float64")
+_TROUBLES: dict[str, Dtype] = {
     "trouble": "str",
     "strength": "int64",
     "level": "float64",
     "images": "int64",
     **dict.fromkeys(("accuracy", "low", "high", "balanced_accuracy"), "float64"),
 }
-_RELIABILITY = {"calibration": "str", "confidence": "float64", "accuracy": "float64", "images": "int64"}
+_RISK_COVERAGE: dict[str, Dtype] = {"coverage": "float64", "errors": "float64"}
+_RELIABILITY: dict[str, Dtype] = {
+    "calibration": "str",
+    "confidence": "float64",
+    "accuracy": "float64",
+    "images": "int64",
+}
 
 
 @dataclass(frozen=True)
@@ -129,28 +134,29 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         slices=_read_json(metrics / "slices.json", "evaluate", ("test", "val")),
         export=_read_json(metrics / "export.json", "export", _EXPORT_KEYS),
         model=_read_json(project / "export" / "labels.json", "export", ("classes", "input", "output")),
-        manifest=read_manifest(data / "manifest.csv"),
-        left_out=read_left_out(data / "left_out.csv"),
-        parts=read_split(data / "split.csv"),
-        leaks=read_leaks(data / "leaks.csv"),
-        classes=read_table(plots / "classes.csv", {"source": "str", "label": "str", "count": "int64"}, "merge"),
-        sizes=read_table(plots / "sizes.csv", {"side": "int64", "label": "str", "count": "int64"}, "merge"),
-        history=read_table(
-            plots / "history.csv",
+        manifest=MANIFEST.read(data / "manifest.csv"),
+        left_out=LEFT_OUT.read(data / "left_out.csv"),
+        parts=SPLIT.read(data / "split.csv"),
+        leaks=LEAKS.read(data / "leaks.csv"),
+        classes=TableSchema({"source": "str", "label": "str", "count": "int64"}, "merge").read(plots / "classes.csv"),
+        sizes=TableSchema({"side": "int64", "label": "str", "count": "int64"}, "merge").read(plots / "sizes.csv"),
+        history=TableSchema(
             {
                 "epoch": "int64",
                 **dict.fromkeys(("loss", "accuracy", "val_loss", "val_accuracy"), "float64"),
             },
             "train",
+        ).read(plots / "history.csv"),
+        precision_recall=TableSchema({"recall": "float64", **_CURVE}, "evaluate").read(plots / "precision_recall.csv"),
+        roc=TableSchema({"false_positive_rate": "float64", **_CURVE}, "evaluate").read(plots / "roc.csv"),
+        reliability=TableSchema(_RELIABILITY, "evaluate").read(plots / "reliability.csv"),
+        risk_coverage=TableSchema({"coverage": "float64", "errors": "float64"}, "evaluate").read(
+            plots / "risk_coverage.csv"
         ),
-        precision_recall=read_table(plots / "precision_recall.csv", {"recall": "float64", **_CURVE}, "evaluate"),
-        roc=read_table(plots / "roc.csv", {"false_positive_rate": "float64", **_CURVE}, "evaluate"),
-        reliability=read_table(plots / "reliability.csv", _RELIABILITY, "evaluate"),
-        risk_coverage=read_table(plots / "risk_coverage.csv", {"coverage": "float64", "errors": "float64"}, "evaluate"),
         robustness=_read_json(metrics / "robustness.json", "robustness", ("images",)),
-        troubles=read_table(plots / "troubles.csv", _TROUBLES, "robustness"),
+        troubles=TableSchema(_TROUBLES, "robustness").read(plots / "troubles.csv"),
         activation=_read_json(metrics / "activation.json", "explain", ("images", "lower_half", "shuffled")),
-        mistakes=_mistakes(read_predictions(data / "predictions.csv")),
+        mistakes=_mistakes(PREDICTIONS.read(data / "predictions.csv")),
         samples=_read_bytes(data / "samples.jpg", "group"),
         drawn_masks=_read_bytes(data / "rendered.jpg", "render"),
         robustness_sheet=_read_bytes(data / "robustness.jpg", "robustness"),

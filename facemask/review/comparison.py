@@ -33,7 +33,7 @@ from scipy.stats import binomtest
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.dataset.predictions import ANSWERS as ANSWER_COLUMNS
+from facemask.dataset.predictions import ANSWERS
 from facemask.evaluation.bootstrap import (
     NORMAL,
     REPLICATES,
@@ -52,7 +52,7 @@ from facemask.review.revisions import MissingFileError, Revision
 LEVEL = 0.05
 FLIPS = 10_000
 
-ANSWERS = ("before", "after")
+SIDES = ("before", "after")
 
 
 class IncomparableError(FacemaskError):
@@ -192,7 +192,7 @@ def read_test(revision: Revision) -> pd.DataFrame:
     """
     path = "metrics/answers.csv"
     try:
-        table = read_csv(revision, path, ANSWER_COLUMNS)
+        table = read_csv(revision, path, ANSWERS.columns)
         table["confidence"] = pd.to_numeric(table["confidence"], errors="coerce")
     except MissingFileError:
         path = "data/predictions.csv"
@@ -205,7 +205,7 @@ def read_test(revision: Revision) -> pd.DataFrame:
         raise FacemaskError(f"{path} of {revision.name} lists images twice; choose another revision")
     if table.empty:
         raise FacemaskError(f"{path} of {revision.name} has no test image: run `dvc repro`, and commit what it makes")
-    return table[list(ANSWER_COLUMNS)]
+    return table[[*ANSWERS.columns]]
 
 
 def _read_older(revision: Revision, path: str) -> pd.DataFrame:
@@ -280,8 +280,8 @@ def compare(images: pd.DataFrame, replicates: int = REPLICATES, flips: int = FLI
         flips: how often the models are swapped for the test.
         seed: of both; the order of the rows does not matter.
     """
-    tallied = tally(images, ANSWERS)
-    right_before, right_after = ((images[answer] == images["label"]).to_numpy() for answer in ANSWERS)
+    tallied = tally(images, SIDES)
+    right_before, right_after = ((images[answer] == images["label"]).to_numpy() for answer in SIDES)
     better, worse = right_after & ~right_before, right_before & ~right_after
     won, lost = (_by_class(images["label"][chosen]) for chosen in (better, worse))
     accuracy, *others = _differences(tallied, won, lost, replicates, flips, seed)
@@ -395,7 +395,7 @@ def _changes(images: pd.DataFrame, confidence: str) -> tuple[Change, ...]:
     """Gather images that changed in one way into photographs, the surest mistakes first."""
     ordered = images.sort_values([confidence, "id"], ascending=[False, True])
     changes = []
-    for (_, label, before, after), rows in ordered.groupby(["group", "label", *ANSWERS], sort=False):
+    for (_, label, before, after), rows in ordered.groupby(["group", "label", *SIDES], sort=False):
         first = rows.iloc[0]
         changes.append(Change(first["id"], first["sha256"], label, before, after, float(first[confidence]), len(rows)))
     return tuple(changes)

@@ -28,18 +28,18 @@ from facemask.core.params import (
     Source,
     load_params,
 )
-from facemask.data.duplicates.grouping import LINK_COLUMNS, connect, find_links
+from facemask.data.duplicates.grouping import LINKS, connect, find_links
 from facemask.data.merge import merge
 from facemask.data.quality import flag_junk
 from facemask.data.sources import card, fetch
 from facemask.dataset.archive import Archive, Archives
-from facemask.dataset.manifest import read_manifest
-from facemask.dataset.split import read_split
+from facemask.dataset.manifest import MANIFEST
+from facemask.dataset.split import SPLIT
 from facemask.review.drift import Drift, drift
 
 IMAGES = Path("data/images.zip")
-MANIFEST = Path("data/manifest.csv")
-SPLIT = Path("data/split.csv")
+MANIFEST_FILE = Path("data/manifest.csv")
+SPLIT_FILE = Path("data/split.csv")
 BACKBONE = Path("models/backbone.weights.h5")
 
 # What a new image is.
@@ -128,8 +128,12 @@ def check_new_data(what: Sequence[str], version: int | None = None, folders_of: 
         FacemaskError: something is missing or can't be used; the message says what to do.
     """
     params = load_params()
-    _require(IMAGES, MANIFEST, SPLIT, BACKBONE)
-    known = read_manifest(MANIFEST).merge(read_split(SPLIT)[["id", "part"]], on="id", how="left").fillna({"part": ""})
+    _require(IMAGES, MANIFEST_FILE, SPLIT_FILE, BACKBONE)
+    known = (
+        MANIFEST.read(MANIFEST_FILE)
+        .merge(SPLIT.read(SPLIT_FILE)[["id", "part"]], on="id", how="left")
+        .fillna({"part": ""})
+    )
     with tempfile.TemporaryDirectory() as folder:
         raw, archive = Path(folder) / "raw", Path(folder) / "images.zip"
         names = _pack(what, version, folders_of, params, raw)
@@ -277,7 +281,7 @@ def _with_copies(
 ) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Add `group` to both tables, and to the new images what they are copies of."""
     exact = came["sha256"].isin(there["sha256"])
-    links = pd.DataFrame([], columns=list(LINK_COLUMNS))
+    links = pd.DataFrame([], columns=LINKS.columns)
     if not exact.all():
         searched = pd.concat([there, came[~exact]])[["id", "sha256"]]
         links = find_links(archives, searched, settings, among=set(came.loc[~exact, "id"]))

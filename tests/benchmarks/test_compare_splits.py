@@ -14,7 +14,7 @@ from benchmarks.compare_splits import MANNERS, figures, folds, main, parts, run_
 from facemask.core.classes import CLASSES
 from facemask.core.params import BackboneParams, RenderParams, load_params
 from facemask.dataset.archive import write_archive
-from facemask.dataset.split import COLUMNS, write_split
+from facemask.dataset.split import SPLIT
 
 ROOT = Path(__file__).parents[2]
 
@@ -26,7 +26,7 @@ def images(photographs: int, copies: int) -> pd.DataFrame:
         for number in range(photographs)
         for copy in range(copies)
     ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=SPLIT.columns)
 
 
 @pytest.mark.parametrize("manner", MANNERS)
@@ -78,7 +78,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         Image.new("L", (32, 32), 100 * CLASSES.index(row["label"]) + int(place) % 40).save(buffer, "PNG")
         members.append((row["id"], buffer.getvalue()))
     write_archive(tmp_path / "data/images.zip", sorted(members))
-    write_split(tmp_path / "data/split.csv", table)
+    SPLIT.write(tmp_path / "data/split.csv", table)
     write_backbone(tmp_path / "models/backbone.weights.h5", BackboneParams(source="none"))
     settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     settings["train"] |= {"image_size": 32, "epochs": 1, "draws": 48, "views": 1, "batch_size": 8}

@@ -16,8 +16,8 @@ from facemask.core.classes import CLASSES
 from facemask.core.files import write_csv
 from facemask.core.params import BackboneParams, TrainParams
 from facemask.dataset.archive import Archive, write_archive
-from facemask.dataset.split import COLUMNS, write_split
-from facemask.dataset.synthetic import COLUMNS as DRAWN_COLUMNS
+from facemask.dataset.split import SPLIT
+from facemask.dataset.synthetic import SYNTHETIC
 
 ROOT = Path(__file__).parents[2]
 
@@ -32,7 +32,7 @@ def images(of_a_class: int, ending: str = "png") -> pd.DataFrame:
         for label in CLASSES
         for number in range(of_a_class)
     ]
-    return pd.DataFrame(rows, columns=COLUMNS)
+    return pd.DataFrame(rows, columns=SPLIT.columns)
 
 
 def pack(path: Path, table: pd.DataFrame) -> None:
@@ -111,11 +111,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
     table = images(15)
     pack(tmp_path / "data/images.zip", table)
-    write_split(tmp_path / "data/split.csv", table)
+    SPLIT.write(tmp_path / "data/split.csv", table)
     drawn = images(2).assign(part="train", source="rendered", photograph="p", kind="right", style="plain")
     drawn["id"] = "rendered/" + drawn["id"]
     pack(tmp_path / "data/rendered.zip", drawn)
-    write_csv(tmp_path / "data/rendered.csv", DRAWN_COLUMNS, drawn[list(DRAWN_COLUMNS)].to_numpy().tolist())
+    write_csv(tmp_path / "data/rendered.csv", SYNTHETIC.columns, drawn[[*SYNTHETIC.columns]].to_numpy().tolist())
     write_backbone(tmp_path / "models/backbone.weights.h5", BackboneParams(source="none"))
     settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     settings["train"] |= {"image_size": 32, "epochs": 1, "draws": 48, "views": 1}

@@ -11,7 +11,7 @@ import pytest
 from benchmarks.copies import heavy_copy
 from facemask.core.errors import FacemaskError
 from facemask.core.params import LeakParams
-from facemask.data.leakage import COLUMNS, check_leaks, read_leaks, similar_pairs, write_leaks
+from facemask.data.leakage import LEAKS, check_leaks, similar_pairs
 from facemask.data.sources.sample import draw_sample
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
@@ -115,7 +115,7 @@ def test_the_most_similar_pairs_come_first_and_as_many_are_shown_as_asked_for(
 ) -> None:
     parts = {"train": portraits[:20], "val": portraits[20:25], "test": [portraits[3], *portraits[25:]]}
     shown, everything = pairs_of(tmp_path, parts, SETTINGS), pairs_of(tmp_path, parts, ALL)
-    assert list(shown.columns) == list(COLUMNS)
+    assert list(shown.columns) == [*LEAKS.columns]
     assert len(shown) == 3
     assert len(everything) == len(parts["val"]) + len(parts["test"])
     pd.testing.assert_frame_equal(shown, everything[:3])
@@ -139,7 +139,7 @@ def test_a_split_without_training_or_test_images_has_no_pairs(
     tmp_path: Path, portraits: list[np.ndarray], missing: str
 ) -> None:
     pairs = pairs_of(tmp_path, {"train": portraits[:2], "test": portraits[2:4]} | {missing: []})
-    assert list(pairs.columns) == list(COLUMNS)
+    assert list(pairs.columns) == [*LEAKS.columns]
     assert pairs.empty
     assert check_leaks(pairs, SETTINGS) == 0
 
@@ -165,6 +165,6 @@ def test_more_leaks_than_allowed_stop_the_stage_and_the_message_says_where_to_lo
 
 def test_the_list_is_read_back_as_it_was_written(tmp_path: Path, portraits: list[np.ndarray]) -> None:
     pairs = pairs_of(tmp_path, {"train": portraits[:8], "test": [portraits[5], portraits[20]]})
-    write_leaks(tmp_path / "leaks.csv", pairs)
+    LEAKS.write(tmp_path / "leaks.csv", pairs)
     assert (tmp_path / "leaks.csv").read_text().splitlines()[1] == "test/00.png,test,train/05.png,1.0,1"
-    pd.testing.assert_frame_equal(read_leaks(tmp_path / "leaks.csv"), pairs)
+    pd.testing.assert_frame_equal(LEAKS.read(tmp_path / "leaks.csv"), pairs)

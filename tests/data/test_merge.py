@@ -15,7 +15,7 @@ from facemask.data.merge import Merged, class_counts, merge, remove_unused, side
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
 from facemask.dataset.image_stats import MEASURES, measure
-from facemask.dataset.manifest import read_catalogue, write_catalogue
+from facemask.dataset.manifest import CATALOGUE
 from tests.bad_images import CASES, animation, cut, picture, saved
 
 SAME = {name: name for name in CLASSES}
@@ -185,8 +185,8 @@ def test_every_image_is_measured_as_it_is_decoded(raw: Path) -> None:
 def test_the_catalogue_can_be_written_and_read_and_stays_the_same(raw: Path) -> None:
     add_source(raw, "mine", one_of_each() | {"attributes.csv": b"path,hair\nwith_mask/1.png,NA\n"})
     table = merged(raw).catalogue
-    write_catalogue(raw.parent / "images.csv", table)
-    pd.testing.assert_frame_equal(read_catalogue(raw.parent / "images.csv"), table, check_dtype=False)
+    CATALOGUE.write(raw.parent / "images.csv", table)
+    pd.testing.assert_frame_equal(CATALOGUE.read(raw.parent / "images.csv"), table, check_dtype=False)
 
 
 def test_attributes_of_all_sources_become_columns_that_are_empty_where_unknown(raw: Path) -> None:

@@ -12,7 +12,7 @@ from facemask.core.errors import FacemaskError
 from facemask.core.params import SplitParams
 from facemask.data.duplicates.conflicts import flag_copies
 from facemask.data.split import check_split, count_parts, split
-from facemask.dataset.split import COLUMNS, DROPPED, PARTS, read_split, write_split
+from facemask.dataset.split import DROPPED, PARTS, SPLIT
 
 SETTINGS = SplitParams(val=0.15, test=0.15, seed=1)
 
@@ -200,8 +200,8 @@ def test_no_photograph_is_parted_whatever_is_done_with_contradictions_and_junk(c
 
 def test_a_split_is_read_as_it_was_written(tmp_path: Path) -> None:
     table = split(flagged(), SETTINGS)
-    write_split(tmp_path / "split.csv", table)
-    pd.testing.assert_frame_equal(read_split(tmp_path / "split.csv"), table[list(COLUMNS)], check_dtype=False)
+    SPLIT.write(tmp_path / "split.csv", table)
+    pd.testing.assert_frame_equal(SPLIT.read(tmp_path / "split.csv"), table[[*SPLIT.columns]], check_dtype=False)
 
 
 def test_a_group_on_two_sides_stops_the_stage() -> None:

@@ -9,8 +9,9 @@ import pytest
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.data.shortcuts import PROPERTIES
-from facemask.data.summary import describe, read_left_out
+from facemask.data.summary import describe
 from facemask.dataset.image_stats import MEASURES
+from facemask.dataset.manifest import LEFT_OUT
 
 NOTHING = pd.DataFrame({"source": [], "path": [], "reason": []}, dtype="str")
 
@@ -83,7 +84,7 @@ def test_junk_is_counted_by_reason_and_an_image_with_two_reasons_twice() -> None
 def test_files_left_out_are_counted_by_reason(tmp_path: Path) -> None:
     rows = "a,1.jpg,empty file\na,NA,truncated\nb,1.jpg,empty file\n"
     (tmp_path / "left_out.csv").write_text("source,path,reason\n" + rows, encoding="utf-8")
-    left_out = read_left_out(tmp_path / "left_out.csv")
+    left_out = LEFT_OUT.read(tmp_path / "left_out.csv")
     assert list(left_out["path"]) == ["1.jpg", "NA", "1.jpg"]
     summary = describe(manifest(*one_of_each()), left_out, seed=1)
     assert summary["left_out"] == {"total": 3, "empty file": 2, "truncated": 1}
@@ -92,7 +93,7 @@ def test_files_left_out_are_counted_by_reason(tmp_path: Path) -> None:
 
 def test_a_missing_list_of_what_was_left_out_says_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(FacemaskError, match=r"left_out\.csv is missing; run `dvc repro merge`"):
-        read_left_out(tmp_path / "left_out.csv")
+        LEFT_OUT.read(tmp_path / "left_out.csv")
 
 
 def test_every_shortcut_has_its_numbers() -> None:

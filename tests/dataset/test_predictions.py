@@ -7,7 +7,7 @@ import pytest
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.dataset.predictions import PROBABILITIES, probabilities_of, read_predictions, truth_of, write_predictions
+from facemask.dataset.predictions import PREDICTIONS, PROBABILITIES, probabilities_of, truth_of
 
 
 def table() -> pd.DataFrame:
@@ -27,17 +27,17 @@ def table() -> pd.DataFrame:
 
 
 def test_predictions_survive_writing_and_reading(tmp_path: Path) -> None:
-    write_predictions(tmp_path / "p.csv", table())
-    pd.testing.assert_frame_equal(read_predictions(tmp_path / "p.csv"), table(), check_dtype=False)
-    assert read_predictions(tmp_path / "p.csv")[list(PROBABILITIES)].dtypes.eq("float64").all()
+    PREDICTIONS.write(tmp_path / "p.csv", table())
+    pd.testing.assert_frame_equal(PREDICTIONS.read(tmp_path / "p.csv"), table(), check_dtype=False)
+    assert PREDICTIONS.read(tmp_path / "p.csv")[list(PROBABILITIES)].dtypes.eq("float64").all()
 
 
 def test_missing_or_foreign_predictions_say_what_to_run(tmp_path: Path) -> None:
     with pytest.raises(FacemaskError, match="run `dvc repro evaluate`"):
-        read_predictions(tmp_path / "p.csv")
+        PREDICTIONS.read(tmp_path / "p.csv")
     (tmp_path / "p.csv").write_text("a,b\n1,2\n", encoding="utf-8")
     with pytest.raises(FacemaskError, match="run `dvc repro evaluate`"):
-        read_predictions(tmp_path / "p.csv")
+        PREDICTIONS.read(tmp_path / "p.csv")
 
 
 def test_probabilities_and_truth_are_in_the_order_of_the_classes() -> None:

@@ -11,7 +11,7 @@ import pytest
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.dataset.archive import Archive
-from facemask.dataset.predictions import read_predictions
+from facemask.dataset.predictions import PREDICTIONS
 from facemask.dataset.split import part_of
 from facemask.evaluation.class_activation import (
     SHUFFLES,
@@ -36,7 +36,7 @@ def project(tmp_path: Path) -> Path:
 
 
 def predictions_of(project: Path) -> pd.DataFrame:
-    return part_of(read_predictions(project / "data/predictions.csv"), "test")
+    return part_of(PREDICTIONS.read(project / "data/predictions.csv"), "test")
 
 
 def explained(project: Path, seed: int = 1) -> Explained:

@@ -12,8 +12,7 @@ import yaml
 
 from facemask.core.classes import CLASSES
 from facemask.dataset.archive import write_archive
-from facemask.dataset.split import COLUMNS as SPLIT_COLUMNS
-from facemask.dataset.split import write_split
+from facemask.dataset.split import SPLIT
 from facemask.evaluation.leave_one_source_out import COPIES, leave_out, summarise_unseen
 from tests.training_project import COLOURS, ROOT, make_inputs, png, write_params
 
@@ -62,7 +61,7 @@ def project(folder: Path, enabled: bool) -> Path:
                 part = ("train", "train", "train", "val", "test")[number % 5] if source == "a" else "train"
                 rows.append((name, source, label, name, part if number % 7 else "val", ""))
     write_archive(folder / "data/images.zip", sorted(members.items()))
-    write_split(folder / "data/split.csv", pd.DataFrame(rows, columns=list(SPLIT_COLUMNS)))
+    SPLIT.write(folder / "data/split.csv", pd.DataFrame(rows, columns=SPLIT.columns))
     write_params(folder)
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
     params["data"]["sources"] = ["a", "b"]

@@ -15,14 +15,13 @@ from facemask.core.params import JunkParams, MergeParams, SplitParams
 from facemask.core.tables import write_table
 from facemask.data import merge, summary
 from facemask.data.duplicates.conflicts import flag_copies
-from facemask.data.leakage import COLUMNS as LEAK_COLUMNS
-from facemask.data.leakage import write_leaks
+from facemask.data.leakage import LEAKS
 from facemask.data.quality import flag_junk
 from facemask.data.split import check_split, count_parts, split
 from facemask.dataset.archive import Archive, write_archive
-from facemask.dataset.manifest import read_manifest, write_manifest
-from facemask.dataset.predictions import PROBABILITIES, read_predictions, write_predictions
-from facemask.dataset.split import part_of, read_split, write_split
+from facemask.dataset.manifest import LEFT_OUT, MANIFEST
+from facemask.dataset.predictions import PREDICTIONS, PROBABILITIES
+from facemask.dataset.split import SPLIT, part_of
 from facemask.evaluation import class_activation, robustness
 from facemask.evaluation.metrics import (
     evaluate,
@@ -112,7 +111,7 @@ def write_outs(
 def _merge(project: Path, names: list[str]) -> merge.Merged:
     data, plots = project / "data", project / "plots"
     merged = merge.merge(names, data / "raw", data / "images.zip", MergeParams())
-    write_csv(data / "left_out.csv", merge.LEFT_OUT_COLUMNS, merged.left_out)
+    LEFT_OUT.write(data / "left_out.csv", pd.DataFrame(merged.left_out, columns=LEFT_OUT.columns))
     write_csv(plots / "classes.csv", merge.CLASS_COUNT_COLUMNS, merge.class_counts(merged.catalogue))
     write_csv(plots / "sizes.csv", merge.SIDE_COUNT_COLUMNS, merge.side_counts(merged.catalogue))
     return merged
@@ -127,8 +126,8 @@ def _group(project: Path, merged: merge.Merged, copies: Sequence[Sequence[str]])
         table.loc[table["group"].isin(groups), "group"] = f"g{number}"
     table["copies"] = table.groupby("group")["id"].transform("size")
     table["flags"] = (flag_copies(table) + " " + flag_junk(table, JunkParams())).str.strip()
-    write_manifest(data / "manifest.csv", table)
-    left_out = pd.DataFrame(merged.left_out, columns=list(merge.LEFT_OUT_COLUMNS))
+    MANIFEST.write(data / "manifest.csv", table)
+    left_out = pd.DataFrame(merged.left_out, columns=LEFT_OUT.columns)
     described = summary.describe(table, left_out, 1)
     write_json(project / "metrics" / "data.json", described)
     with Archive(data / "images.zip") as archive:
@@ -137,16 +136,16 @@ def _group(project: Path, merged: merge.Merged, copies: Sequence[Sequence[str]])
 
 
 def _split(project: Path, leaks: Sequence[float], settings: SplitParams) -> None:
-    manifest = read_manifest(project / "data" / "manifest.csv")
+    manifest = MANIFEST.read(project / "data" / "manifest.csv")
     table = split(manifest, settings)
-    write_split(project / "data" / "split.csv", table)
+    SPLIT.write(project / "data" / "split.csv", table)
     test, train = (list(part_of(table, part)["id"]) for part in ("test", "train"))
     assert len(leaks) <= len(test), "not so many test images"
     pairs = pd.DataFrame(
         [(test[n], "test", train[n % len(train)], value, value >= 0.94) for n, value in enumerate(leaks)],
-        columns=list(LEAK_COLUMNS),
+        columns=LEAKS.columns,
     )
-    write_leaks(project / "data" / "leaks.csv", pairs)
+    LEAKS.write(project / "data" / "leaks.csv", pairs)
     found = {
         **check_split(table, manifest),
         "suspicious_pairs": int(pairs["suspicious"].sum()),
@@ -203,7 +202,7 @@ def _export(project: Path) -> None:
 
 
 def _evaluate(project: Path, wrong: Sequence[float]) -> None:
-    table = read_split(project / "data" / "split.csv")
+    table = SPLIT.read(project / "data" / "split.csv")
     parts = table[table["part"].isin(["val", "test"])].reset_index(drop=True)
     predictions = parts[["id", "part", "source", "group", "label"]].copy()
     predictions["prediction"] = predictions["label"]
@@ -216,8 +215,8 @@ def _evaluate(project: Path, wrong: Sequence[float]) -> None:
         confidence[row] = probability
     for name, column in zip(CLASSES, PROBABILITIES, strict=True):
         predictions[column] = np.where(predictions["prediction"] == name, confidence, (1 - confidence) / 2)
-    write_predictions(project / "data" / "predictions.csv", predictions)
-    manifest = read_manifest(project / "data" / "manifest.csv")
+    PREDICTIONS.write(project / "data" / "predictions.csv", predictions)
+    manifest = MANIFEST.read(project / "data" / "manifest.csv")
     decision = Decision(temperature=0.8, costs=cost_table(1, 1, 1), thresholds=dict.fromkeys(CLASSES, 0.85))
     write_decision(project / "models" / "decision.json", decision)
     write_json(project / "metrics" / "evaluation.json", evaluate(predictions, predictions, decision))
@@ -231,19 +230,19 @@ def _evaluate(project: Path, wrong: Sequence[float]) -> None:
         "risk_coverage": risk_coverage(test),
     }
     for name, curve in curves.items():
-        write_table(project / "plots" / f"{name}.csv", curve, list(curve))
+        write_table(project / "plots" / f"{name}.csv", curve)
 
 
 def _trouble(project: Path, images: int) -> None:
     """As if the model named one image in seven wrong when it is clean, and ever more of them in every trouble."""
-    test = part_of(read_split(project / "data" / "split.csv"), "test")
+    test = part_of(SPLIT.read(project / "data" / "split.csv"), "test")
     rows = robustness.choose_images(test, images, seed=1)
     for place, name in enumerate(robustness.variant_names()):
         wrong = (rows.index + place) % 7 <= place % 5
         rows[name] = np.where(wrong, CLASSES[0], rows["label"])
     summary, points = robustness.summarise(rows, seed=1)
     write_json(project / "metrics" / "robustness.json", summary)
-    write_table(project / "plots" / "troubles.csv", points, robustness.POINTS)
+    write_table(project / "plots" / "troubles.csv", points)
     with Archive(project / "data" / "images.zip") as archive:
         blocks = robustness.example(archive, list(rows["id"]), 32, 1, points)
     write_bytes(project / "data" / "robustness.jpg", draw_sheet(blocks, robustness.COLUMNS))
@@ -251,7 +250,7 @@ def _trouble(project: Path, images: int) -> None:
 
 def _explain(project: Path) -> None:
     """As if the evidence lay anywhere."""
-    test = part_of(read_predictions(project / "data" / "predictions.csv"), "test")
+    test = part_of(PREDICTIONS.read(project / "data" / "predictions.csv"), "test")
     rng = np.random.default_rng(1)
     maps = rng.normal(size=(len(test), len(CLASSES), 5, 5)).astype(np.float32)
     shuffled = rng.uniform(0.4, 0.6, (len(test), class_activation.SHUFFLES))

@@ -24,8 +24,8 @@ from facemask.data.merge import merge
 from facemask.data.sources import card, fetch
 from facemask.data.split import split
 from facemask.dataset.archive import write_archive
-from facemask.dataset.manifest import write_manifest
-from facemask.dataset.split import read_split, write_split
+from facemask.dataset.manifest import MANIFEST
+from facemask.dataset.split import SPLIT
 from facemask.models.backbone import write_backbone
 from facemask.review.new_data import NewData, check_new_data
 from facemask.review.new_data_page import by_class, markdown, text
@@ -92,8 +92,8 @@ def make_project(project: Path, **lights: float) -> Path:
     params = load_params(project / "params.yaml")
     table = merge(list(lights), raw, project / "data/images.zip", params.merge).catalogue
     table = table.assign(group="g" + table["sha256"].str[:16], copies=1, flags="")  # no two show the same
-    write_manifest(project / "data/manifest.csv", table)
-    write_split(project / "data/split.csv", split(table, params.split))
+    MANIFEST.write(project / "data/manifest.csv", table)
+    SPLIT.write(project / "data/split.csv", split(table, params.split))
     write_backbone(project / "models/backbone.weights.h5", params.backbone)
     return project
 
@@ -118,7 +118,7 @@ def state(folder: Path) -> dict[str, str]:
 
 def known(project: Path, label: str, part: str) -> list[Path]:
     """Files of the project's own photographs that are in a part."""
-    table = read_split(project / "data/split.csv")
+    table = SPLIT.read(project / "data/split.csv")
     chosen = table[(table["label"] == label) & (table["part"] == part)]["id"]
     return [project / "data" / name.replace(f"own/{label}/", "own/", 1) for name in chosen]
 

@@ -14,7 +14,7 @@ from PIL import Image
 from facemask.core.classes import CLASSES
 from facemask.data.sources.sample import draw_sample
 from facemask.dataset.archive import write_archive
-from facemask.dataset.manifest import read_manifest
+from facemask.dataset.manifest import MANIFEST
 
 ROOT = Path(__file__).parents[2]
 OUTS = ("data/links.csv", "data/manifest.csv", "data/samples.jpg", "metrics/data.json")
@@ -62,7 +62,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_the_manifest_tells_groups_copies_and_flags_of_every_image(project: Path) -> None:
-    table = read_manifest(project / "data/manifest.csv")
+    table = MANIFEST.read(project / "data/manifest.csv")
     copy = table.set_index("id").loc[f"mine/with_mask/{COPY}"]
     group = table[table["group"] == copy["group"]]
     assert sorted(group["label"]) == ["with_mask", "without_mask"]
@@ -81,7 +81,7 @@ def test_links_figures_and_samples_are_written_beside_it(project: Path) -> None:
     assert link.startswith(f"mine/with_mask/{COPY},mine/without_mask/without_mask/")
     assert link.split(",")[2] == "1"
     figures = json.loads((project / "metrics/data.json").read_text(encoding="utf-8"))
-    table = read_manifest(project / "data/manifest.csv")
+    table = MANIFEST.read(project / "data/manifest.csv")
     assert (figures["images"], figures["groups"], figures["contradictions"]) == (len(table), len(table) - 1, 2)
     assert figures["junk"]["near_constant"] == 1
     assert figures["left_out"] == {"total": 1, "empty file": 1}

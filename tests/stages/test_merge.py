@@ -14,7 +14,7 @@ import yaml
 
 from facemask.core.classes import CLASSES
 from facemask.dataset.archive import Archive, write_archive
-from facemask.dataset.manifest import read_catalogue
+from facemask.dataset.manifest import CATALOGUE
 from tests.bad_images import cut, picture, saved
 
 ROOT = Path(__file__).parents[2]
@@ -81,7 +81,7 @@ def test_the_stage_writes_all_its_outs_and_says_how_many_files_are_left_out(proj
     assert done.stderr == "1 files left out; data/left_out.csv says why\n"
     assert sorted(contents(project)) == sorted(OUTS)
 
-    table = read_catalogue(project / "data/images.csv")
+    table = CATALOGUE.read(project / "data/images.csv")
     with Archive(project / "data/images.zip") as archive:
         assert list(table["id"]) == archive.names
     assert (project / "data/left_out.csv").read_text() == "source,path,reason\nmine,with_mask/cut.jpg,truncated\n"
@@ -104,7 +104,7 @@ def test_the_archive_of_a_source_that_is_no_longer_used_is_removed_first(project
     add_source(project, "other", faces(1))
     merge(project)
     assert sorted(path.name for path in (project / "data/raw").iterdir()) == ["mine.json", "mine.zip"]
-    assert set(read_catalogue(project / "data/images.csv")["source"]) == {"mine"}
+    assert set(CATALOGUE.read(project / "data/images.csv")["source"]) == {"mine"}
 
 
 def test_a_missing_archive_ends_the_stage_with_one_sentence(project: Path) -> None:

@@ -14,8 +14,8 @@ import yaml
 from facemask.data.sources.sample import draw_sample
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
-from facemask.dataset.split import COLUMNS, write_split
-from facemask.dataset.synthetic import read_rendered
+from facemask.dataset.split import SPLIT
+from facemask.dataset.synthetic import SYNTHETIC
 from tests.package_index import NOWHERE, only
 
 ROOT = Path(__file__).parents[2]
@@ -42,7 +42,7 @@ def project(folder: Path, per_class: int, **render: int) -> Path:
         (name, "mine", name.split("/")[1], f"g{number}", parts[number % 6], "") for number, name in enumerate(files)
     ]
     write_archive(folder / "data/images.zip", files.items())
-    write_split(folder / "data/split.csv", pd.DataFrame(rows, columns=list(COLUMNS)))
+    SPLIT.write(folder / "data/split.csv", pd.DataFrame(rows, columns=SPLIT.columns))
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     return folder
 
@@ -62,7 +62,7 @@ def test_switched_off_the_stage_writes_empty_outs_and_fetches_nothing(tmp_path: 
     folder = project(tmp_path, 1, faces=0)
     done = run_stage(folder, FACEMASK_CACHE=str(tmp_path / "cache"), **only(NOWHERE))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert read_rendered(folder / "data/rendered.csv").empty
+    assert SYNTHETIC.read(folder / "data/rendered.csv").empty
     with Archive(folder / "data/rendered.zip") as archive:
         assert archive.names == []
     assert json.loads((folder / "metrics/render.json").read_text())["images"] == 0
@@ -90,7 +90,7 @@ def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.slow
 def test_pictures_and_table_agree_and_can_be_read(done: Path) -> None:
-    table = read_rendered(done / "data/rendered.csv")
+    table = SYNTHETIC.read(done / "data/rendered.csv")
     assert len(table) > 10
     with Archive(done / "data/rendered.zip") as archive:
         assert archive.names == list(table["id"])
@@ -104,7 +104,7 @@ def test_pictures_and_table_agree_and_can_be_read(done: Path) -> None:
 
 @pytest.mark.slow
 def test_a_picture_belongs_to_the_group_of_its_photograph_and_none_is_of_val_or_test(done: Path) -> None:
-    table = read_rendered(done / "data/rendered.csv")
+    table = SYNTHETIC.read(done / "data/rendered.csv")
     split = pd.read_csv(done / "data/split.csv", dtype=str).set_index("id")
     assert set(split["part"]) == {"train", "val", "test"}
     photographs = split.loc[table["photograph"]]

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
 
 import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
@@ -13,14 +12,16 @@ from threadpoolctl import threadpool_limits
 
 from facemask.core.params import GroupParams
 from facemask.core.progress import track
-from facemask.core.tables import write_table
+from facemask.core.tables import TableSchema, text_columns
 from facemask.data.duplicates.local_features import Keypoints, find_keypoints, mirrored
 from facemask.data.duplicates.retrieval import find_candidates
 from facemask.data.duplicates.verification import align
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.decode import decode
 
-LINK_COLUMNS = ("first", "second", "mirrored", "matches", "agreement")
+LINKS = TableSchema(
+    {**text_columns("first", "second"), "mirrored": "bool", "matches": "int64", "agreement": "float64"}, stage="group"
+)
 
 # Among fewer images a copy is higher up in the list.
 _IMAGES_PER_CANDIDATE = 100
@@ -51,7 +52,7 @@ def find_links(
         among: ids; only pairs with one of them at least are looked at. None looks at all pairs.
 
     Returns:
-        The columns of `LINK_COLUMNS`: two ids; whether one is the mirror image; the number of keypoints that match; how
+        The columns of `LINKS`: two ids; whether one is the mirror image; the number of keypoints that match; how
         well the two agree (see `facemask.data.duplicates.verification.Alignment`), 0.45 and more.
     """
     distinct = table.sort_values("id").drop_duplicates("sha256")
@@ -66,13 +67,8 @@ def find_links(
             candidates = candidates[candidates["first"].isin(places) | candidates["second"].isin(places)]
         links = _verify(keypoints, candidates)
     return pd.DataFrame(
-        [(ids[first], ids[second], *rest) for first, second, *rest in links], columns=list(LINK_COLUMNS)
+        [(ids[first], ids[second], *rest) for first, second, *rest in links], columns=LINKS.columns
     ).sort_values(["first", "second", "mirrored"], ignore_index=True)
-
-
-def write_links(path: Path, links: pd.DataFrame) -> None:
-    """Write `data/links.csv`; `mirrored` is 1 or 0."""
-    write_table(path, links.astype({"mirrored": "int64"}), LINK_COLUMNS)
 
 
 def _read(archive: Archive | Archives, ids: Sequence[str]) -> list[Keypoints]:

@@ -20,7 +20,7 @@ from facemask.data.synthetic.fabric import Fabric, Image, Style, draw_fabric, va
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
 from facemask.dataset.split import part_of
-from facemask.dataset.synthetic import COLUMNS, KINDS, SOURCE, Kind
+from facemask.dataset.synthetic import KINDS, SOURCE, SYNTHETIC, Kind
 from facemask.faces.mesh import Face, FaceMesh, load_mesh
 
 Item = TypeVar("Item")
@@ -81,7 +81,7 @@ def choose(table: pd.DataFrame, label: str, count: int, seed: int) -> pd.DataFra
     """Choose images of a class from the training part: one of each photograph, as many from each source as they last.
 
     Args:
-        table: as `facemask.dataset.split.read_split` gives it.
+        table: as `SPLIT.read` returns it.
         label: the class.
         count: how many at most.
         seed: of the choice.
@@ -104,7 +104,7 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
 
     Args:
         images: the archive of all images.
-        table: the split, as `facemask.dataset.split.read_split` gives it.
+        table: the split, as `SPLIT.read` returns it.
         path: the archive to write.
         settings: how many, and the seed.
 
@@ -114,7 +114,7 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
     faces = choose(table, "without_mask", settings.faces, settings.seed)
     if faces.empty:
         write_archive(path, [])
-        return Outcome(pd.DataFrame(columns=list(COLUMNS)), 0, 0, 0)
+        return Outcome(pd.DataFrame(columns=SYNTHETIC.columns), 0, 0, 0)
     fitter = _Fitter()
     with Archive(images) as archive, ThreadPoolExecutor(_WORKERS) as pool:
 
@@ -138,7 +138,7 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
         results = list(track(drawn, total=len(faces), desc="drawing masks", unit="faces"))
     pictures = sorted((picture for result in results for picture in result or []), key=lambda item: item.row["id"])
     write_archive(path, ((picture.row["id"], picture.data) for picture in pictures))
-    rows = pd.DataFrame([picture.row for picture in pictures], columns=list(COLUMNS))
+    rows = pd.DataFrame([picture.row for picture in pictures], columns=SYNTHETIC.columns)
     return Outcome(rows, len(faces), sum(result is None for result in results), len(cut_outs))
 
 

@@ -13,7 +13,7 @@ import pytest
 
 from benchmarks.copies import heavy_copy
 from facemask.core.params import GroupParams
-from facemask.data.duplicates.grouping import LINK_COLUMNS, connect, find_links, write_links
+from facemask.data.duplicates.grouping import LINKS, connect, find_links
 from facemask.data.sources.sample import draw_sample
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
@@ -37,7 +37,7 @@ def images(*names: str) -> pd.DataFrame:
 
 
 def linked(*links: Link) -> pd.DataFrame:
-    return pd.DataFrame([(*ends, False, 20, agreement) for *ends, agreement in links], columns=list(LINK_COLUMNS))
+    return pd.DataFrame([(*ends, False, 20, agreement) for *ends, agreement in links], columns=LINKS.columns)
 
 
 def sets(table: pd.DataFrame, links: pd.DataFrame) -> list[set[str]]:
@@ -229,7 +229,7 @@ def test_a_single_copy_finds_its_photograph_however_it_was_changed(
 def test_different_portraits_have_no_links(tmp_path: Path, portraits: list[np.ndarray]) -> None:
     table = collection(tmp_path, {f"{number}.png": png(pixels) for number, pixels in enumerate(portraits)})
     links = links_of(tmp_path, table)
-    assert list(links.columns) == list(LINK_COLUMNS)
+    assert list(links.columns) == LINKS.columns
     assert len(links) == 0
 
 
@@ -244,7 +244,7 @@ def test_a_mirror_image_is_marked_as_one_and_pairs_name_the_smaller_id_first(
         ("c", "d", False),
     ]
     assert links["agreement"].between(0.45, 1).all()
-    write_links(tmp_path / "links.csv", links)
+    LINKS.write(tmp_path / "links.csv", links)
     header, first, second = (tmp_path / "links.csv").read_text(encoding="utf-8").splitlines()
     assert header == "first,second,mirrored,matches,agreement"
     assert first.startswith("a,b,1,")
@@ -280,7 +280,7 @@ def test_two_runs_write_the_same_bytes_and_the_order_of_rows_makes_no_difference
     written = []
     for rows in (table, table, table[::-1], table.sample(frac=1, random_state=1)):
         links = links_of(tmp_path, rows)
-        write_links(tmp_path / "links.csv", links)
+        LINKS.write(tmp_path / "links.csv", links)
         written.append((tmp_path / "links.csv").read_bytes())
         pd.testing.assert_series_equal(connect(rows, links).sort_index(), connect(table, links))
     assert written[0].count(b"\n") > len(CHANGES)
@@ -323,7 +323,7 @@ def test_a_set_of_nothing_but_such_pictures_has_no_links(tmp_path: Path, names: 
     links = links_of(tmp_path, table)
     assert len(links) == 0
     assert connect(table, links).nunique() == len(names)
-    write_links(tmp_path / "links.csv", links)
+    LINKS.write(tmp_path / "links.csv", links)
     assert (tmp_path / "links.csv").read_text(encoding="utf-8") == "first,second,mirrored,matches,agreement\n"
 
 
