@@ -15,7 +15,7 @@ run: environment
 	@$(BIN)/facemask summary
 
 test: lint
-	$(BIN)/pytest -m "slow or not slow" -n 2 --dist loadfile
+	$(BIN)/pytest -m "not nightly"
 
 lint: environment
 	$(BIN)/ruff check .

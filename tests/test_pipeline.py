@@ -127,6 +127,7 @@ def test_a_second_run_has_nothing_to_do(built: Path) -> None:
     assert stages_run(dvc(built, "repro")) == []
 
 
+@pytest.mark.nightly  # each stage alone is tested for it below
 def test_a_run_from_nothing_gives_the_same_lock(built: Path, tmp_path: Path) -> None:
     again = make_repo(tmp_path / "again")
     dvc(again, "repro", "export")  # what comes after it has tests of its own for that
@@ -223,7 +224,7 @@ def test_own_photographs_need_an_entry_and_new_ones_are_noticed(
     assert ran == ["download@own", "merge", "group", "split", "render", "train", "evaluate"]
     assert figures(copy_of_built, "data")["images"] == 24
     own_photographs(copy_of_built / "data" / "own", 9)
-    assert stages_run(dvc(copy_of_built, "repro", "group")) == ["download@own", "merge", "group"]
+    assert stages_run(dvc(copy_of_built, "repro", "--dry", "group")) == ["download@own", "merge", "group"]
 
 
 def test_the_same_photograph_in_two_classes_of_own_photographs_is_left_out_and_listed(
@@ -300,7 +301,9 @@ def test_the_split_of_the_sample_has_no_suspicious_pairs_and_says_so(built: Path
 
 
 @pytest.mark.parametrize("stage", STAGES)
-def test_a_stage_opens_no_file_that_it_does_not_declare(copy_of_built: Path, tmp_path: Path, stage: str) -> None:
+def test_a_stage_opens_no_file_that_it_does_not_declare_and_writes_the_same_bytes_again(
+    built: Path, copy_of_built: Path, tmp_path: Path, stage: str
+) -> None:
     name, _, item = stage.partition("@")
     log = tmp_path / "opened.txt"
     recorder = str(ROOT / "tests" / "record_reads.py")
@@ -319,6 +322,14 @@ def test_a_stage_opens_no_file_that_it_does_not_declare(copy_of_built: Path, tmp
     # Outs are written to hidden folders beside their place first.
     assert {file for file in undeclared if "/." not in f"/{file}"} == set()
     assert f"stages/{name}.py" in opened
+    outs = [entry["path"] for entry in lock["outs"]]
+    assert {out: content(copy_of_built / out) for out in outs} == {out: content(built / out) for out in outs}
+
+
+def content(out: Path) -> dict[str, bytes]:
+    """The bytes of a file, or of all files of a folder."""
+    files = [out] if out.is_file() else sorted(file for file in out.rglob("*") if file.is_file())
+    return {file.relative_to(out.parent).as_posix(): file.read_bytes() for file in files}
 
 
 @pytest.fixture

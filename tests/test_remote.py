@@ -16,6 +16,8 @@ from PIL import Image
 from facemask.core.files import write_json, write_text
 from tests.revisions_project import git, make_project, push
 
+pytestmark = pytest.mark.slow  # runs real dvc commands against remotes
+
 ROOT = Path(__file__).parents[1]
 
 

@@ -21,6 +21,8 @@ from tests.report.pages import Page
 from tests.revisions_project import git
 from tests.tiny_pipeline import ROOT, change_settings, make_pipeline, run, run_and_push
 
+pytestmark = pytest.mark.slow  # runs the commands of the workflows
+
 WORKFLOWS = sorted((ROOT / ".github" / "workflows").iterdir())
 GITLAB = ROOT / ".gitlab-ci.yml"
 GATE = (ROOT / ".ci" / "run").read_text(encoding="utf-8").splitlines()

@@ -66,7 +66,7 @@ def _open_tflite(path: Path, threads: int | None) -> Run:
 def _open_onnx(path: Path, threads: int | None) -> Run:
     from facemask.models.onnx_session import open_session, read_model
 
-    session = open_session(read_model(path), threads or 0)
+    session = open_session(read_model(path), threads or 0, name=str(path))
     return lambda images: session.run(["probabilities"], {"image": images})[0]
 
 

@@ -28,7 +28,7 @@ def read_model(path: Path) -> bytes:
         raise FacemaskError(f"{path} is missing; run `dvc repro export`") from error
 
 
-def open_session(model: bytes, threads: int = 0) -> Any:
+def open_session(model: bytes, threads: int = 0, name: str = "the ONNX model") -> Any:
     """Open a session on the CPU.
 
     Args:
@@ -36,6 +36,7 @@ def open_session(model: bytes, threads: int = 0) -> Any:
         threads: that one call of `run` uses; 0 leaves it to ONNX Runtime. With 1 each call stays in the caller's
             thread: several threads that each run a small batch are faster than one batch spread over ONNX Runtime's
             threads, and the result does not depend on the number of cores.
+        name: of the model, for messages.
 
     Raises:
         FacemaskError: ONNX Runtime cannot load the model.
@@ -45,7 +46,7 @@ def open_session(model: bytes, threads: int = 0) -> Any:
     try:
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common class of their own
-        raise FacemaskError(f"the ONNX model cannot be loaded ({error}); run `dvc repro export`") from error
+        raise FacemaskError(f"{name} cannot be loaded ({error}); run `dvc repro export`") from error
 
 
 def image_size(session: Any) -> int:

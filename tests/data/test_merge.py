@@ -307,6 +307,7 @@ def test_class_and_side_counts_have_zeros_where_nothing_is(raw: Path) -> None:
     assert sum(count for _, _, count in counts) == len(table)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="peak memory is read from Linux' /proc")
 def test_memory_does_not_grow_with_the_number_and_size_of_files(raw: Path) -> None:
     """288 MB of files, which would show if many of them were read ahead or kept."""

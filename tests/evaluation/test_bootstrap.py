@@ -152,7 +152,9 @@ def test_a_prediction_that_is_no_class_is_refused() -> None:
         tally(rows_of((WITH, ["maybe"])))
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "count", [pytest.param(60, marks=pytest.mark.slow), pytest.param(300, marks=pytest.mark.nightly)]
+)
 @pytest.mark.parametrize("likeness", [0.1, 0.9])
 @pytest.mark.parametrize(
     ("photographs", "sizes", "mistakes"),
@@ -163,14 +165,14 @@ def test_a_prediction_that_is_no_class_is_refused() -> None:
     ],
 )
 def test_intervals_hold_the_true_figure_nearly_as_often_as_they_say(
-    photographs: tuple[int, ...], sizes: Sizes, mistakes: tuple[float, ...], likeness: float
+    photographs: tuple[int, ...], sizes: Sizes, mistakes: tuple[float, ...], likeness: float, count: int
 ) -> None:
     generator = np.random.default_rng(7)
     images = np.array([number * np.mean(files) for number, files in zip(photographs, sizes, strict=True)])
     wrong = np.array(mistakes) / 2  # to each of the two other classes
     true = figures(images[:, None] * np.where(np.eye(3), 1 - 2 * wrong[:, None], wrong[:, None]))
     held: dict[str, list[bool]] = {}
-    for _ in range(300):
+    for _ in range(count):
         found = intervals(simulated(generator, photographs, sizes, mistakes, likeness), replicates=1000)
         for name in ("accuracy", "balanced_accuracy", "macro_f1"):
             held.setdefault(name, []).append(bool(found[name][0] <= true[name] <= found[name][1]))
@@ -180,4 +182,5 @@ def test_intervals_hold_the_true_figure_nearly_as_often_as_they_say(
                 held.setdefault(name, []).append(bool(low <= true[name][index] <= high))
     shares = {name: float(np.mean(hits)) for name, hits in held.items()}
     promised = {"accuracy", "balanced_accuracy", "recall"} if sizes == MANY_COPIES else set(shares)
-    assert min(shares[name] for name in promised) >= 0.9, shares
+    # 0.85 of 60 is seen where 0.9 is true; 0.8, as a broken method gives, is not.
+    assert min(shares[name] for name in promised) >= (0.9 if count == 300 else 0.85), shares

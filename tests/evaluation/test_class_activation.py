@@ -27,6 +27,8 @@ from facemask.evaluation.class_activation import (
 from facemask.presentation.contact_sheet import TILE
 from tests.colour_project import CELL, SIDE, colour_model, lower_half, write_project
 
+pytestmark = pytest.mark.slow  # explains exported models
+
 INCORRECT, WITH, WITHOUT = CLASSES
 
 

@@ -82,12 +82,14 @@ def run_stage(folder: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_nothing_is_trained_unless_it_is_asked_for(tmp_path: Path) -> None:
     done = run_stage(project(tmp_path, enabled=False))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
     assert json.loads((tmp_path / "metrics/unseen.json").read_text(encoding="utf-8")) == {}
 
 
+@pytest.mark.slow
 def test_one_source_alone_cannot_be_left_out(tmp_path: Path) -> None:
     project(tmp_path, enabled=True)
     text = (tmp_path / "params.yaml").read_text(encoding="utf-8")

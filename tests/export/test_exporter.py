@@ -28,6 +28,8 @@ from facemask.export.formats import FORMATS
 from facemask.export.metadata import read_labels
 from facemask.models.decision import Decision
 
+pytestmark = pytest.mark.slow  # converts models
+
 FLOAT = ("saved_model", "tflite", "onnx")
 EQUAL_COSTS = {actual: {said: float(said != actual) for said in CLASSES} for actual in CLASSES}
 DECISION = Decision(temperature=1, costs=EQUAL_COSTS, thresholds=dict.fromkeys(CLASSES, 0.5))

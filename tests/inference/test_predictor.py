@@ -20,6 +20,8 @@ from facemask.inference.annotate import COLOURS
 from tests.bad_images import STORED_AS
 from tests.photos import FACE, group, head, one_face
 
+pytestmark = pytest.mark.slow  # runs the command on photographs
+
 HEADS = [(60, 120, 400), (560, 300, 260), (960, 200, 180)]  # from left to right
 
 

@@ -15,6 +15,8 @@ from facemask.models.backbone import build_backbone, load_backbone, write_backbo
 from facemask.models.tensorflow import keras
 from tests.package_index import NOWHERE, make_wheel, only, package_index
 
+pytestmark = pytest.mark.slow  # builds Keras models
+
 # Of all weights in order as little-endian float32.
 WEIGHTS_SHA256 = "c009b1f1262c1f55420ed4f95d0f338acb97548930c6f6c8f3383b79544088a8"
 

@@ -13,6 +13,8 @@ from facemask.models.classifier import TOP, backbone_layers, build_model, load_m
 from facemask.models.tensorflow import keras
 from tests.training_project import untrained_model
 
+pytestmark = pytest.mark.slow  # builds Keras models
+
 
 @pytest.fixture
 def pixels() -> np.ndarray:

@@ -21,6 +21,8 @@ from tests.report.conftest import Write
 from tests.report.outs import members, picture
 from tests.report.pages import Page, page_of
 
+pytestmark = pytest.mark.slow  # builds whole report pages
+
 
 def ids(label: str, *numbers: int) -> list[str]:
     return [f"faces/{label}/{label}/{number:03}.png" for number in numbers]

@@ -20,6 +20,8 @@ from tests.report.conftest import Write
 from tests.report.outs import add_attributes, members, picture
 from tests.report.pages import figures, html_of, page_of
 
+pytestmark = pytest.mark.slow  # builds whole report pages
+
 
 def test_the_page_needs_nothing_from_outside(tmp_path: Path, write: Write) -> None:
     findings = write()

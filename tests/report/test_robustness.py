@@ -13,6 +13,8 @@ from facemask.report.page import markdown_summary
 from tests.report.conftest import Write
 from tests.report.pages import Page, html_of, page_of
 
+pytestmark = pytest.mark.slow  # builds whole report pages
+
 
 def metrics(project: Path, name: str) -> dict[str, Any]:
     content: dict[str, Any] = json.loads((project / "metrics" / f"{name}.json").read_text(encoding="utf-8"))

@@ -24,6 +24,8 @@ from facemask.review.revisions import Revision
 from tests.report.pages import Page
 from tests.revisions_project import commit_run, git, make_project, predictions, push, wrong
 
+pytestmark = pytest.mark.slow  # runs real dvc repositories
+
 WORN_WRONG, WITH, WITHOUT = CLASSES
 LOSS = wrong(WITH, range(10), WITHOUT) | wrong(WITHOUT, [3], WITH)
 SETTINGS: dict[str, Any] = {"train": {"dropout": 0.2, "classes": ["a", "b"]}}

@@ -12,6 +12,8 @@ from facemask.review.retrain import Outcome, read_outcome
 from tests.github_server import TOKEN, GitHubServer
 from tests.revisions_project import git
 
+pytestmark = pytest.mark.slow  # talks to a server
+
 BRANCH = "retrain/0123456789"
 NEWS = Outcome(kind="changed", title="Train again: masks", body="it fell", base="main", branch=BRANCH)
 FAILURE = Outcome(kind="failed", title="Retraining failed in the stage train", body="no room", base="main")

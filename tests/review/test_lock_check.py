@@ -16,6 +16,8 @@ from facemask.review.lock_check import CURRENT, REPAIR, Stale, explain, stale_st
 from tests.revisions_project import git
 from tests.tiny_pipeline import change_settings, dvc, make_pipeline, run
 
+pytestmark = pytest.mark.slow  # runs real dvc repositories
+
 
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -31,6 +31,8 @@ from facemask.review.new_data import NewData, check_new_data
 from facemask.review.new_data_page import by_class, markdown, text
 from tests.kaggle_server import KaggleServer
 
+pytestmark = pytest.mark.slow  # checks new data with real stages
+
 ROOT = Path(__file__).parents[2]
 WORN_WRONG, WITH, WITHOUT = CLASSES
 EACH = 20  # photographs of a class in the project

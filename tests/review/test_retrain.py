@@ -17,6 +17,8 @@ from facemask.review.retrain import Outcome, read_outcome
 from tests.kaggle_server import KaggleServer, zipped
 from tests.revisions_project import git
 
+pytestmark = pytest.mark.slow  # runs real pipelines
+
 ROOT = Path(__file__).parents[2]
 HANDLE = "somebody/masks"
 SECRET = "KGAT_never-shown"

@@ -79,6 +79,7 @@ def section(review: Review, title: str) -> str:
     return " ".join([*found.sentences, *cells])
 
 
+@pytest.mark.slow
 def test_a_planted_regression_closes_the_gate_and_is_told_first(made: Path, loss: Review) -> None:
     assert (loss.passed, loss.changed) == (False, True)
     done = run(made, "good", "--with", "bad")
@@ -118,6 +119,7 @@ def fork_of(project: Path, folder: Path) -> Path:
     return folder / "fork"
 
 
+@pytest.mark.slow
 def test_a_fork_without_the_dvc_remote_gets_the_verdict_and_the_gate(made: Path, tmp_path: Path) -> None:
     fork = fork_of(made, tmp_path)
     done = run(fork, "origin/main~2", "--with", "HEAD", "--format", "markdown", "--html", "review.html")

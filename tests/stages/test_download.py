@@ -17,6 +17,8 @@ import yaml
 from facemask.dataset.archive import Archive
 from tests.kaggle_server import STORE, KaggleServer
 
+pytestmark = pytest.mark.slow  # runs the real stage
+
 ROOT = Path(__file__).parents[2]
 STAGE = [sys.executable, str(ROOT / "stages/download.py")]
 PARAMS = {

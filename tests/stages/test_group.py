@@ -16,6 +16,8 @@ from facemask.data.sources.sample import draw_sample
 from facemask.dataset.archive import write_archive
 from facemask.dataset.manifest import MANIFEST
 
+pytestmark = pytest.mark.slow  # runs the real stage
+
 ROOT = Path(__file__).parents[2]
 OUTS = ("data/links.csv", "data/manifest.csv", "data/samples.jpg", "metrics/data.json")
 COPY = "with_mask/copy of 0.png"

@@ -17,6 +17,8 @@ from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.manifest import CATALOGUE
 from tests.bad_images import cut, picture, saved
 
+pytestmark = pytest.mark.slow  # runs the real stage
+
 ROOT = Path(__file__).parents[2]
 STAGE = [sys.executable, str(ROOT / "stages/merge.py")]
 OUTS = (

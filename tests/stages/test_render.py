@@ -18,6 +18,8 @@ from facemask.dataset.split import SPLIT
 from facemask.dataset.synthetic import SYNTHETIC
 from tests.package_index import NOWHERE, only
 
+pytestmark = pytest.mark.slow  # runs the real stage
+
 ROOT = Path(__file__).parents[2]
 OUTS = ("data/rendered.zip", "data/rendered.csv", "data/rendered.jpg", "metrics/render.json")
 

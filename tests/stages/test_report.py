@@ -11,6 +11,8 @@ import pytest
 
 from tests.report.outs import write_outs
 
+pytestmark = pytest.mark.slow  # runs the real stage
+
 ROOT = Path(__file__).parents[2]
 STAGE = str(ROOT / "stages" / "report.py")
 

@@ -12,6 +12,8 @@ from PIL import Image
 
 from tests.colour_project import write_project
 
+pytestmark = pytest.mark.slow  # runs the real stage
+
 ROOT = Path(__file__).parents[2]
 OUTS = {
     "robustness": ("metrics/robustness.json", "plots/troubles.csv", "plots/robustness.csv", "data/robustness.jpg"),

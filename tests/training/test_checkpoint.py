@@ -50,9 +50,15 @@ def kill_after(training: subprocess.Popen[str], epochs: int, delay: float) -> st
     return said + kill(training)
 
 
-@pytest.mark.slow
+@pytest.mark.parametrize(
+    "kills",
+    [
+        pytest.param((1, 0), marks=pytest.mark.slow),
+        pytest.param((1, 0, 2, 0, 2), marks=pytest.mark.nightly),
+    ],
+)
 def test_a_training_killed_at_any_moment_ends_with_the_same_bytes_as_one_never_killed(
-    training_inputs: Path, tmp_path: Path
+    training_inputs: Path, tmp_path: Path, kills: tuple[int, ...]
 ) -> None:
     rng = random.Random(1)
     whole = make_project(tmp_path / "whole", training_inputs, epochs=EPOCHS, patience=EPOCHS)
@@ -64,7 +70,7 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_bytes_as_one_never_k
     finished: list[int] = []
     times_gone_on = 0
     # Most of so short a run is its start, so every other kill waits until it is learning.
-    for epochs in (1, 0, 2, 0, 2, None):
+    for epochs in (*kills, None):
         goes_on = bool(states(killed))
         if epochs is None:
             said = train_there(killed)
@@ -160,6 +166,7 @@ def test_the_state_of_another_training_is_removed_and_not_taken_up(tmp_path: Pat
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 def test_a_process_killed_while_it_saves_leaves_a_whole_state(tmp_path: Path) -> None:
     script = (
         "import sys, itertools; from pathlib import Path; import numpy as np\n"

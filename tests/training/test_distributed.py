@@ -114,7 +114,7 @@ def test_two_workers_get_what_one_process_gets_and_the_first_alone_writes_it(
     assert [len(list((folder / "cache/views").iterdir())) for folder in two_workers] == [3, 3]  # each its own share
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_when_one_worker_is_killed_the_other_says_so_and_together_they_go_on_from_what_the_first_has(
     training_inputs: Path, two_workers: list[Path], tmp_path: Path
 ) -> None:
@@ -151,7 +151,7 @@ def test_two_devices_of_one_machine_get_what_one_device_gets(
     assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(*weights, strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_two_devices_that_compute_with_16_bits_pass_over_the_same_steps(
     training_inputs: Path, alone: Path, tmp_path: Path
 ) -> None:

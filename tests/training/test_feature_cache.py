@@ -22,6 +22,8 @@ from facemask.training.sampler import sample_epoch
 from facemask.training.timer import Timer
 from tests.training_project import SMALL
 
+pytestmark = pytest.mark.slow  # computes feature maps with TensorFlow
+
 OFF = dict.fromkeys(AugmentationParams.model_fields, 0.0)
 
 

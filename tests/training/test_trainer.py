@@ -135,6 +135,7 @@ def test_an_epoch_that_misses_a_class_trains_all_the_same(training_inputs: Path,
     assert len(history) == 1
 
 
+@pytest.mark.slow
 def test_a_layer_that_does_not_exist_is_told_before_an_image_is_read(training_inputs: Path, tmp_path: Path) -> None:
     with pytest.raises(FacemaskError, match=r"train\.from_layer: the backbone has no layer 'block_99'"):
         run(training_inputs, tmp_path, from_layer="block_99")

@@ -35,6 +35,7 @@ def best_other(candidates: pd.DataFrame, number: int) -> tuple[int, bool]:
     return best["first"] + best["second"] - number, best["mirrored"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mirror", [False, True])
 def test_of_all_portraits_the_photograph_is_nearly_always_the_best_candidate_of_its_copy(
     portraits: list[np.ndarray], known: list[np.ndarray], mirror: bool

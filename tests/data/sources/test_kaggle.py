@@ -18,6 +18,8 @@ from facemask.data.sources.kaggle import cached
 from facemask.dataset.archive import Archive, content_hash
 from tests.kaggle_server import DOWNLOAD, INTROSPECT, METADATA, STORE, KaggleServer, zipped
 
+pytestmark = pytest.mark.slow  # runs the real Kaggle client against a server
+
 MASKS = {
     "FMD_DATASET/incorrect_mask/mc/1.jpg": b"chin",
     "FMD_DATASET/incorrect_mask/mmc/1.jpg": b"mouth and chin",

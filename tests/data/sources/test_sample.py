@@ -32,6 +32,7 @@ def planted(rows: list[dict[str, str]], kind: str) -> list[dict[str, str]]:
     return found
 
 
+@pytest.mark.slow
 def test_the_same_seed_gives_the_same_bytes_and_another_seed_others() -> None:
     first, again, other = (dict(draw_sample(1, seed, workers=1)) for seed in (5, 5, 6))
     assert first == again

@@ -142,6 +142,7 @@ def test_a_stream_that_is_no_video_is_refused() -> None:
         VideoSource(f"{address}/nothing")
 
 
+@pytest.mark.slow
 def test_a_camera_on_the_network_is_live_and_its_end_is_told() -> None:
     with network_camera([numbered(i) for i in range(20)]) as address:
         source = VideoSource(f"{address}/camera")
@@ -155,6 +156,7 @@ def test_a_camera_on_the_network_is_live_and_its_end_is_told() -> None:
     assert said == f"{address}/camera sends no more pictures"
 
 
+@pytest.mark.slow
 def test_who_is_slow_skips_pictures_of_a_live_source_and_does_not_lag() -> None:
     started = time.monotonic()
     with network_camera([numbered(i) for i in range(30)], rate=30) as address:
@@ -165,6 +167,7 @@ def test_who_is_slow_skips_pictures_of_a_live_source_and_does_not_lag() -> None:
     assert time.monotonic() - started < 4
 
 
+@pytest.mark.slow
 def test_broken_pictures_of_a_stream_are_passed_over() -> None:
     pictures = [b"no jpeg" * 20 if i in (5, 6, 7) else numbered(i) for i in range(20)]
     with network_camera(pictures) as address:
@@ -172,6 +175,7 @@ def test_broken_pictures_of_a_stream_are_passed_over() -> None:
     assert numbers[-1] == 19
 
 
+@pytest.mark.slow
 def test_waiting_for_a_camera_that_hangs_ends_at_once_when_told() -> None:
     stop = threading.Event()
     with network_camera([numbered(i) for i in range(5)], then_hang=True) as address:
