@@ -1,4 +1,4 @@
-"""Trouble test images as cameras do, and see how often the exported model is still right."""
+"""Measure the accuracy of the exported model on corrupted test images."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from facemask.core.stage_runner import run
 from facemask.core.tables import write_table
 from facemask.dataset.archive import Archive
 from facemask.dataset.split import SPLIT, part_of
-from facemask.evaluation.robustness import COLUMNS, answer_variants, choose_images, curves, example, summarise
+from facemask.evaluation.robustness import COLUMNS, choose_images, curves, example, predict_variants, summarise
 from facemask.models.decision import read_decision
 from facemask.models.onnx_session import image_size, open_session, read_model
 from facemask.presentation.contact_sheet import draw_sheet
@@ -25,8 +25,8 @@ def main() -> None:
     chosen = choose_images(test, settings.images, settings.seed)
     names = list(chosen["id"])
     with Archive(Path("data/images.zip")) as images:
-        answers = answer_variants(session, decision, images, names, settings.seed)
-        summary, points = summarise(pd.concat([chosen, answers], axis=1), settings.seed)
+        predictions = predict_variants(session, decision, images, names, settings.seed)
+        summary, points = summarise(pd.concat([chosen, predictions], axis=1), settings.seed)
         blocks = example(images, names, image_size(session), settings.seed, points)
     write_json(Path("metrics/robustness.json"), summary)
     write_table(Path("plots/troubles.csv"), points)

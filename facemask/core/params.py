@@ -249,7 +249,7 @@ class ExportParams(Settings):
 
 
 class RobustnessParams(Settings):
-    """How many test images are troubled in every way; 0 turns it off."""
+    """Number of test images that are corrupted in every way; 0 turns it off."""
 
     images: Annotated[int, Field(ge=0)] = 24
     seed: Seed = 1

@@ -1,13 +1,13 @@
-"""Camera troubles, each in several strengths: what a poor sensor, a shaking hand or a distant face does to a picture.
+"""Image corruptions at several strengths: those of a camera, and changed framing of the face.
 
-The troubles of a camera and their levels follow ImageNet-C (D. Hendrycks and T. Dietterich, "Benchmarking Neural
-Network Robustness to Common Corruptions and Perturbations", 2019, https://arxiv.org/abs/1903.12261, and the code that
-goes with it), but for low light, which ImageNet-C lacks. Those levels are meant for pictures of 224 pixels. What is
-measured in pixels - the width of a blur, the grain of noise - is carried over to a picture of another size, so that it
-does as much harm to the face as there. How a face is cut out, and how many pixels it has, are levels of this project.
+Camera corruptions and their levels follow ImageNet-C (D. Hendrycks and T. Dietterich, "Benchmarking Neural Network
+Robustness to Common Corruptions and Perturbations", 2019, https://arxiv.org/abs/1903.12261, and its code), except low
+light, which ImageNet-C lacks. Its levels are for images of 224 pixels; lengths in pixels (blur width, noise grain) are
+scaled to the size of the image, so that the effect on the face is the same. The levels of crop margin and face size are
+this project's own.
 
-Every function takes a picture, uint8 (height, width, 3) RGB, a strength from 1 on (see `strengths`) and the source of
-its random choices, and returns a picture, uint8 RGB; of the same size, but for those that change the framing.
+Every function takes an image, uint8 (height, width, 3) RGB, a strength from 1 up (see `strengths`) and a random
+generator, and returns an image, uint8 RGB, of the same size unless it changes the framing.
 """
 
 from collections.abc import Callable
@@ -28,9 +28,9 @@ LEVELS: dict[str, tuple[float, ...]] = {
     "motion_blur": (1.8, 3.0, 4.8, 7.2, 9.0),
     "focus_blur": (3, 4, 6, 8, 10),  # radius in pixels of 224; ImageNet-C
     "jpeg": (25, 18, 15, 10, 7),  # quality; ImageNet-C
-    "low_light": (0.6, 0.5, 0.4, 0.3, 0.2),  # brightness that white is left with; Kar et al., see `low_light`
-    "contrast": (0.4, 0.3, 0.2, 0.1, 0.05),  # share that is left; ImageNet-C
-    "pixelation": (0.6, 0.5, 0.4, 0.3, 0.25),  # share of the side that is left; ImageNet-C
+    "low_light": (0.6, 0.5, 0.4, 0.3, 0.2),  # remaining brightness of white; Kar et al., see `low_light`
+    "contrast": (0.4, 0.3, 0.2, 0.1, 0.05),  # remaining share; ImageNet-C
+    "pixelation": (0.6, 0.5, 0.4, 0.3, 0.25),  # remaining share of the side; ImageNet-C
     "crop_margin": (0.1, 0.2, 0.3, 0.4),  # share of the side, added on each side
     "face_size": (128, 64, 32, 16),  # pixels of the shorter side
 }
@@ -47,8 +47,8 @@ TITLES = {
     "face_size": "Smaller face",
 }
 
-_SIDE = 224  # pixels; the size of ImageNet-C's pictures
-_PHOTONS = 120  # that make white in low light; Kar et al.
+_SIDE = 224  # pixels; image size in ImageNet-C
+_PHOTONS = 120  # of white in low light; Kar et al.
 _READ_NOISE = 0.018  # standard deviation as a share of the range, in low light; Kar et al.
 
 
@@ -58,7 +58,7 @@ def noise(image: Image, strength: int, rng: np.random.Generator) -> Image:
 
 
 def motion_blur(image: Image, strength: int, rng: np.random.Generator) -> Image:
-    """Blur along a line of any direction, as a hand that shakes or a face that moves does."""
+    """Blur along a line of random direction, as from camera shake."""
     spread, angle = _level("motion_blur", strength) * _scale(image), rng.uniform(0, np.pi)
     x, y = _offsets(2.5 * spread)
     along, across = x * np.cos(angle) + y * np.sin(angle), y * np.cos(angle) - x * np.sin(angle)
@@ -66,26 +66,26 @@ def motion_blur(image: Image, strength: int, rng: np.random.Generator) -> Image:
     return cv2.filter2D(image, -1, kernel / kernel.sum())
 
 
-def focus_blur(image: Image, strength: int, rng: np.random.Generator) -> Image:  # noqa: ARG001 - nothing left to chance
-    """Blur with a disc, as a lens that is out of focus does."""
+def focus_blur(image: Image, strength: int, rng: np.random.Generator) -> Image:  # noqa: ARG001 - every corruption has one signature
+    """Blur with a disc, as an unfocused lens does."""
     radius = _level("focus_blur", strength) * _scale(image)
     kernel = np.clip(radius + 0.5 - np.hypot(*_offsets(radius + 0.5)), 0, 1)  # a disc with a soft edge of one pixel
     return cv2.filter2D(image, -1, kernel / kernel.sum())
 
 
 def jpeg(image: Image, strength: int, rng: np.random.Generator) -> Image:  # noqa: ARG001
-    """Save as a JPEG file of low quality and read that."""
+    """Compress as JPEG of low quality."""
     settings = [cv2.IMWRITE_JPEG_QUALITY, int(_level("jpeg", strength))]
     _, packed = cv2.imencode(".jpg", image[..., ::-1], settings)
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)[..., ::-1].copy()
 
 
 def low_light(image: Image, strength: int, rng: np.random.Generator) -> Image:
-    """Take light away: less brightness, darker shadows, and the noise of few photons and of the sensor.
+    """Darken, with darker shadows, photon noise and sensor noise.
 
     After O. Kar et al., "3D Common Corruptions and Data Augmentation", 2022, https://arxiv.org/abs/2203.01441; here
-    without stretching the picture's range first, which would lighten a dark picture. The photons' Poisson noise is
-    drawn as a normal one of equal variance.
+    without stretching the range first, which would lighten a dark image. Poisson noise of the photons is approximated
+    by normal noise of equal variance.
     """
     light = _level("low_light", strength) * (np.arange(256) / 255) ** 2
     spread = np.sqrt(light / _PHOTONS + _READ_NOISE**2) * _scale(image)
@@ -94,14 +94,14 @@ def low_light(image: Image, strength: int, rng: np.random.Generator) -> Image:
 
 
 def contrast(image: Image, strength: int, rng: np.random.Generator) -> Image:  # noqa: ARG001
-    """Draw all values towards the mean of their channel, as mist or a dirty lens does."""
+    """Move all values towards the mean of their channel, as fog or a dirty lens does."""
     mean = np.array(cv2.mean(image)[:3])
     table = (np.arange(256)[:, None] - mean) * _level("contrast", strength) + mean
     return cv2.LUT(image, np.rint(table).astype(np.uint8)[None])
 
 
 def pixelation(image: Image, strength: int, rng: np.random.Generator) -> Image:  # noqa: ARG001
-    """Shrink and enlarge by repeating pixels, as programs and thrifty video calls do."""
+    """Shrink, then enlarge by repeating pixels, as low-bandwidth video calls do."""
     height, width = image.shape[:2]
     share = _level("pixelation", strength)
     small = cv2.resize(
@@ -111,9 +111,10 @@ def pixelation(image: Image, strength: int, rng: np.random.Generator) -> Image: 
 
 
 def crop_margin(image: Image, strength: int, rng: np.random.Generator) -> Image:  # noqa: ARG001
-    """Widen a tight crop; gives a larger picture.
+    """Widen a tight crop; the returned image is larger.
 
-    For want of the photograph around it, its border is drawn out. A reflection would show parts of the face twice.
+    The photograph around the crop is unknown, so the border pixels are repeated. A reflection would repeat parts of the
+    face.
     """
     height, width = image.shape[:2]
     margin = _level("crop_margin", strength)
@@ -122,12 +123,12 @@ def crop_margin(image: Image, strength: int, rng: np.random.Generator) -> Image:
 
 
 def face_size(image: Image, strength: int, rng: np.random.Generator) -> Image:  # noqa: ARG001
-    """Shrink to a square, as if the face were far away; a picture that has no more pixels stays as it is."""
+    """Shrink to a square, as if the face were far away; smaller images are returned unchanged."""
     side = int(_level("face_size", strength))
     return image if min(image.shape[:2]) <= side else resize(image, side)
 
 
-# What befalls the picture on its way, of which the mean corruption accuracy is made; and how the face is framed in it.
+# The mean corruption accuracy is computed over CAMERA.
 CAMERA: dict[str, Corruption] = {
     function.__name__: function for function in (noise, motion_blur, focus_blur, jpeg, low_light, contrast, pixelation)
 }
@@ -135,12 +136,12 @@ FRAMING: dict[str, Corruption] = {function.__name__: function for function in (c
 
 
 def strengths(name: str) -> range:
-    """Return the strengths of a trouble, the mildest first."""
+    """Return the strengths of a corruption, mildest first."""
     return range(1, len(LEVELS[name]) + 1)
 
 
 def level_text(name: str, strength: int) -> str:
-    """Say how strong: in its own unit where that means something to people, else by number."""
+    """Return a strength as text: in its own unit for the framing, else as a number."""
     level = LEVELS[name][strength - 1]
     return {"crop_margin": f"{level:.0%}", "face_size": f"{level:.0f} px"}.get(name, f"{strength}")
 
@@ -150,17 +151,17 @@ def _level(name: str, strength: int) -> float:
 
 
 def _scale(image: Image) -> float:
-    """How many pixels of this picture are one pixel of ImageNet-C's."""
+    """Return the pixels of this image that correspond to one pixel of ImageNet-C."""
     return min(image.shape[:2]) / _SIDE
 
 
 def _offsets(reach: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Distances from the middle of a kernel, across and down, that covers at least `reach` to all sides."""
+    """Return horizontal and vertical offsets from the centre of a kernel reaching at least `reach` to each side."""
     steps = np.arange(-np.ceil(reach), np.ceil(reach) + 1)
     return steps[None, :], steps[:, None]
 
 
 def _noisy(values: NDArray[Any], spread: NDArray[Any] | float, rng: np.random.Generator) -> Image:
-    """Add normal noise, which averages out as pixels are merged, and make it a picture again."""
+    """Add normal noise, then round and clip to uint8."""
     noisy = values + np.asarray(spread, np.float32) * rng.standard_normal(values.shape, dtype=np.float32)
     return np.clip(np.rint(noisy), 0, 255).astype(np.uint8)

@@ -1,4 +1,4 @@
-"""What camera troubles and another framing cost: the same test images, troubled in every way and asked about again."""
+"""Accuracy under corruptions and changed framing, measured on the same test images."""
 
 import hashlib
 import math
@@ -22,18 +22,18 @@ Pixels = NDArray[np.uint8]
 
 CLEAN = "clean"
 POINTS = ("trouble", "strength", "level", "images", "accuracy", "low", "high", "balanced_accuracy")
-COLUMNS = 6  # tiles in a line of the sheet: the picture as it is, and at most five strengths
+COLUMNS = 6  # tiles in a line of the sheet: the clean image and up to five strengths
 
-_BATCH = 4  # images asked about at a time; more of them leave the processor's cache, and take longer each
+_BATCH = 4  # images per run; larger batches fall out of the processor cache and are slower per image
 
 
 def choose_images(test: pd.DataFrame, images: int, seed: int) -> pd.DataFrame:
-    """Choose at most `images` rows at random: equally many of each class, and copies of a photograph last.
+    """Sample at most `images` rows, balanced over classes, preferring distinct photographs to copies.
 
     Args:
         test: the columns `id`, `group` (the photograph) and `label`.
-        images: how many at most.
-        seed: of the choice.
+        images: maximum number of rows.
+        seed: random seed.
 
     Returns:
         The chosen rows, sorted by id.
@@ -47,76 +47,76 @@ def choose_images(test: pd.DataFrame, images: int, seed: int) -> pd.DataFrame:
 
 
 def variants(image: Pixels, side: int, name: str, seed: int) -> Iterator[Pixels]:
-    """Make the picture as the model sees it, then each trouble at each strength, in the order of `variant_names`.
+    """Yield the clean model input, then each corruption at each strength, in the order of `variant_names`.
 
-    A camera's troubles befall the picture at the size in which the model sees it, as in ImageNet-C; the framing is
-    changed before, in the picture as it is stored.
+    Camera corruptions are applied at the size of the model input, as in ImageNet-C; the framing is changed in the
+    stored image, before it is resized.
 
     Args:
         image: uint8 (height, width, 3) RGB, as stored.
-        side: of the model's input, in pixels.
-        name: of the image. What is done to it depends on its name and the seed, not on the other images.
-        seed: of the random choices.
+        side: side of the model input, in pixels.
+        name: name of the image. The random choices depend on it and on `seed`, not on other images.
+        seed: random seed.
 
     Yields:
         uint8 (side, side, 3).
     """
     seen = resize(image, side)
     yield seen
-    for trouble, strength in _troubles():
-        digest = hashlib.sha256(f"{seed} {trouble} {strength} {name}".encode()).digest()
+    for corruption, strength in _levels():
+        digest = hashlib.sha256(f"{seed} {corruption} {strength} {name}".encode()).digest()
         rng = np.random.default_rng(int.from_bytes(digest))
-        if trouble in CAMERA:
-            yield CAMERA[trouble](seen, strength, rng)
+        if corruption in CAMERA:
+            yield CAMERA[corruption](seen, strength, rng)
         else:
-            yield resize(FRAMING[trouble](image, strength, rng), side)
+            yield resize(FRAMING[corruption](image, strength, rng), side)
 
 
 def variant_names() -> list[str]:
-    """Name what `variants` makes: `clean`, then `noise_1` to `face_size_4`."""
-    return [CLEAN, *(f"{name}_{strength}" for name, strength in _troubles())]
+    """Return the names of the images that `variants` yields: `clean`, then `noise_1` to `face_size_4`."""
+    return [CLEAN, *(f"{name}_{strength}" for name, strength in _levels())]
 
 
-def answer_variants(
+def predict_variants(
     session: Any, decision: Decision, archive: Archive, names: Sequence[str], seed: int
 ) -> pd.DataFrame:
-    """Ask the model about every variant of every image.
+    """Predict every variant of every image.
 
     Args:
-        session: the exported model, as `facemask.models.onnx_session.open_session` gives it.
-        decision: how its probabilities become a class.
+        session: the exported model, as returned by `facemask.models.onnx_session.open_session`.
+        decision: how probabilities become a class.
         archive: the images.
-        names: members of it.
-        seed: of the troubles.
+        names: members of the archive.
+        seed: random seed of the corruptions.
 
     Returns:
-        One row per image, in the order of `names`, and one column with the chosen class for each of `variant_names`.
+        One row per image, in the order of `names`, and one column with the predicted class for each of `variant_names`.
     """
     side = image_size(session)
 
-    def answers(name: str) -> NDArray[np.intp]:
+    def predict(name: str) -> NDArray[np.intp]:
         pixels = np.stack(list(variants(decode(archive.read(name), math.inf), side, name, seed)))
         pieces = np.array_split(pixels, math.ceil(len(pixels) / _BATCH))
         probabilities = [session.run(["probabilities"], {"image": piece})[0] for piece in pieces]
         return decision.choose(np.concatenate(probabilities))
 
     columns = variant_names()
-    chosen = np.array(list(each_image(answers, names, "robustness")), dtype=int).reshape(len(names), len(columns))
+    chosen = np.array(list(each_image(predict, names, "robustness")), dtype=int).reshape(len(names), len(columns))
     return pd.DataFrame(np.asarray(CLASSES)[chosen], columns=columns)
 
 
 def summarise(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], pd.DataFrame]:
-    """Turn the answers into figures.
+    """Compute the figures of a robustness test.
 
     Args:
-        rows: columns `group`, `label` and those of `answer_variants`, one row per image.
-        seed: of the bootstrap.
+        rows: columns `group`, `label` and those of `predict_variants`, one row per image.
+        seed: random seed of the bootstrap.
 
     Returns:
         The content of `metrics/robustness.json`, and a table with the columns `POINTS`: one row for the clean images
-        and one for each trouble and strength. Without images there is nothing but their number. Intervals are of 95 %,
-        by photograph (see `evaluation.bootstrap`): that of an accuracy is the outer one of bootstrap and Wilson, that
-        of the mean corruption accuracy the bootstrap's.
+        and one for each corruption and strength. Without images, the only figure is their number and the table is
+        empty. Intervals are 95 % intervals over photographs (see `evaluation.bootstrap`): for an accuracy the union of
+        bootstrap and Wilson interval, for the mean corruption accuracy the bootstrap interval.
     """
     if rows.empty:
         return {"images": 0}, pd.DataFrame(columns=list(POINTS))
@@ -128,7 +128,7 @@ def summarise(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], pd.DataFra
         for place, accuracy in enumerate(found["accuracy"])
     ]
     points = pd.DataFrame(
-        [(CLEAN, 0, 0.0), *((name, strength, LEVELS[name][strength - 1]) for name, strength in _troubles())],
+        [(CLEAN, 0, 0.0), *((name, strength, LEVELS[name][strength - 1]) for name, strength in _levels())],
         columns=list(POINTS[:3]),
     ).assign(
         images=len(rows),
@@ -139,26 +139,26 @@ def summarise(rows: pd.DataFrame, seed: int) -> tuple[dict[str, Any], pd.DataFra
     )
     of_camera = points["trouble"].isin(CAMERA).to_numpy()
     low, high = percentiles(drawn[:, of_camera].mean(axis=1))
-    by_trouble = {name: float(points.loc[points["trouble"] == name, "accuracy"].mean()) for name in TITLES}
+    by_corruption = {name: float(points.loc[points["trouble"] == name, "accuracy"].mean()) for name in TITLES}
     summary = {
         "images": len(rows),
         "photographs": photographs,
         "clean_accuracy": float(found["accuracy"][0]),
-        # All troubles have equally many strengths, so the mean of the means is the mean of all.
+        # All camera corruptions have equally many strengths, so the mean of the means is the mean of all.
         "mean_corruption_accuracy": float(found["accuracy"][of_camera].mean()),
         "interval": {"low": low, "high": high},
         "mean_corruption_balanced_accuracy": float(found["balanced_accuracy"][of_camera].mean()),
-        "worst": min(CAMERA, key=by_trouble.__getitem__),
-        "accuracy": by_trouble,
+        "worst": min(CAMERA, key=by_corruption.__getitem__),
+        "accuracy": by_corruption,
     }
     return summary, points
 
 
 def curves(points: pd.DataFrame) -> pd.DataFrame:
-    """Lay the accuracies under a camera's troubles side by side, for `dvc plots`.
+    """Return the accuracy under each camera corruption by strength, for `dvc plots`.
 
     Returns:
-        A row for each strength, 0 being clean, with the columns `strength` and one for each trouble.
+        One row per strength (0 is clean), with the columns `strength` and one per corruption.
     """
     of_camera = points[points["trouble"].isin((CLEAN, *CAMERA))]
     wide = {name: list(of_camera.loc[of_camera["trouble"].isin((CLEAN, name)), "accuracy"]) for name in CAMERA}
@@ -166,14 +166,14 @@ def curves(points: pd.DataFrame) -> pd.DataFrame:
 
 
 def example(archive: Archive, names: Sequence[str], side: int, seed: int, points: pd.DataFrame) -> list[Block]:
-    """Show the first picture in every trouble at every strength, as the model saw it, for a sheet of `COLUMNS` columns.
+    """Return blocks of a contact sheet: the first image under every corruption at every strength, as the model sees it.
 
     Args:
         archive: the images.
-        names: members of it; if there are none, there is nothing to show.
-        side: of the model's input, in pixels.
-        seed: of the troubles.
-        points: as `summarise` gives it; the accuracies are written below the picture.
+        names: members of the archive; without any, no block is returned.
+        side: side of the model input, in pixels.
+        seed: random seed of the corruptions.
+        points: as returned by `summarise`; the accuracies become captions.
     """
     if not names:
         return []
@@ -189,5 +189,5 @@ def example(archive: Archive, names: Sequence[str], side: int, seed: int, points
     return blocks
 
 
-def _troubles() -> list[tuple[str, int]]:
+def _levels() -> list[tuple[str, int]]:
     return [(name, strength) for name in TITLES for strength in strengths(name)]

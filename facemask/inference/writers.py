@@ -103,7 +103,7 @@ class Csv:
 
 
 @dataclass(frozen=True)
-class Tally:
+class FileCounts:
     """Numbers of files: all, those that could not be used, and those in which no face was found."""
 
     files: int
@@ -120,7 +120,7 @@ class Tally:
         return lines
 
 
-def write_all(predictions: Iterable[Prediction], writers: Sequence[Writer]) -> Tally:
+def write_all(predictions: Iterable[Prediction], writers: Sequence[Writer]) -> FileCounts:
     """Write predictions as they come, each to all writers, and end them."""
     files = unusable = faceless = 0
     for prediction in predictions:
@@ -131,7 +131,7 @@ def write_all(predictions: Iterable[Prediction], writers: Sequence[Writer]) -> T
             writer.add(prediction)
     for writer in writers:
         writer.end()
-    return Tally(files, unusable, faceless)
+    return FileCounts(files, unusable, faceless)
 
 
 def printing(layout: str, files: Sequence[str]) -> Writer:

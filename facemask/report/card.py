@@ -216,11 +216,11 @@ def _limits(findings: Findings) -> tuple[str, ...]:
         f"camera, another light, other people, expect more mistakes{_unseen(findings)}.",
         "Models of this kind are known to stumble over beards, hands and scarves before the mouth, black or printed "
         "masks, faces from the side, and dark or blurred pictures. " + _what_is_known(findings),
-        *filter(None, (_troubles(findings), _calibration(findings), worst_slice(findings))),
+        *filter(None, (_corruptions(findings), _calibration(findings), worst_slice(findings))),
     )
 
 
-def _troubles(findings: Findings) -> str:
+def _corruptions(findings: Findings) -> str:
     found = findings.robustness
     if not found["images"]:
         return ""

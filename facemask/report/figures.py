@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, LinearLocator, MaxNLocator
 
 from facemask.core.classes import CLASSES, TITLES
 from facemask.evaluation.corruptions import CAMERA, FRAMING, level_text
-from facemask.evaluation.corruptions import TITLES as TROUBLE_TITLES
+from facemask.evaluation.corruptions import TITLES as CORRUPTION_TITLES
 from facemask.presentation.charts import (
     BLUE,
     COLOURS,
@@ -39,7 +39,7 @@ class Figures:
     Attributes:
         sizes: empty where all images are of one size.
         only_corner: whether the two charts of curves show only the corner in which the curves lie.
-        troubles, framing: empty where robustness was not looked at.
+        corruptions, framing: empty where robustness was not looked at.
     """
 
     classes: str
@@ -52,7 +52,7 @@ class Figures:
     only_corner: bool
     reliability: str
     risk_coverage: str
-    troubles: str
+    corruptions: str
     framing: str
 
 
@@ -73,8 +73,8 @@ def draw_figures(findings: Findings) -> Figures:
         only_corner=side < 1,
         reliability=reliability_diagram(findings.reliability),
         risk_coverage=risk_coverage_curve(findings.risk_coverage, findings.evaluation["test"]["decision"]),
-        troubles=trouble_curves(findings.troubles, list(CAMERA)) if findings.robustness["images"] else "",
-        framing=trouble_curves(findings.troubles, list(FRAMING)) if findings.robustness["images"] else "",
+        corruptions=corruption_curves(findings.corruptions, list(CAMERA)) if findings.robustness["images"] else "",
+        framing=corruption_curves(findings.corruptions, list(FRAMING)) if findings.robustness["images"] else "",
     )
 
 
@@ -223,22 +223,22 @@ def risk_coverage_curve(table: pd.DataFrame, decision: Mapping[str, Any]) -> str
     return axes_svg(draw, height=4.2)
 
 
-def trouble_curves(points: pd.DataFrame, troubles: Sequence[str]) -> str:
-    """Draw accuracy by strength, with its interval, in a chart for each trouble, from `plots/troubles.csv`."""
-    shown = points[points["trouble"].isin(troubles)]
+def corruption_curves(points: pd.DataFrame, corruptions: Sequence[str]) -> str:
+    """Draw accuracy by strength, with its interval, in a chart for each corruption, from `plots/troubles.csv`."""
+    shown = points[points["trouble"].isin(corruptions)]
     (clean,) = points[points["strength"] == 0].to_dict("records")
-    floor = np.floor(10 * points["low"].min()) / 10  # of all troubles, so that charts can be compared
-    rows = -(-len(troubles) // 2)
+    floor = np.floor(10 * points["low"].min()) / 10  # of all corruptions, so that charts can be compared
+    rows = -(-len(corruptions) // 2)
 
     def draw(figure: Figure) -> None:
         panels = figure.subplots(rows, 2, sharey=True, squeeze=False).flat
-        for name, axes in zip(troubles, panels, strict=False):
+        for name, axes in zip(corruptions, panels, strict=False):
             curve = pd.concat([pd.DataFrame([clean]), shown[shown["trouble"] == name]])
             steps, accuracy = curve["strength"], curve["accuracy"]
             axes.fill_between(steps, curve["low"], curve["high"], color=BLUE, alpha=0.18, linewidth=0)
             axes.axhline(clean["accuracy"], color=GREY, linewidth=1, linestyle="--")
             axes.plot(steps, accuracy, "o-", color=BLUE, markersize=4, clip_on=False)
-            axes.set_title(TROUBLE_TITLES[name], fontsize=10)
+            axes.set_title(CORRUPTION_TITLES[name], fontsize=10)
             levels = [level_text(name, strength) for strength in steps[1:]]
             axes.set_xticks(steps, ["as is", *levels], fontsize=8)
             axes.set_ylim(floor, 1)

@@ -36,7 +36,7 @@ _DATA_KEYS = (
 _TRAIN_KEYS = ("epochs", "best_epoch", "best_val_loss", "images", "parameters")
 _EXPORT_KEYS = ("size_bytes", "parity", "agreement", "accuracy", "parity_images")
 _CURVE: dict[str, Dtype] = dict.fromkeys(CLASSES, "float64")
-_TROUBLES: dict[str, Dtype] = {
+_CORRUPTIONS: dict[str, Dtype] = {
     "trouble": "str",
     "strength": "int64",
     "level": "float64",
@@ -74,7 +74,7 @@ class Findings:
         samples: the contact sheet, a JPEG file.
         drawn_masks: that of the drawn masks.
         mistakes: all wrong predictions of the part test, the most confident first.
-        robustness_sheet: a picture in every trouble.
+        robustness_sheet: one image under every corruption.
         activation_sheet: predictions with their activation maps.
     """
 
@@ -100,7 +100,7 @@ class Findings:
     reliability: pd.DataFrame
     risk_coverage: pd.DataFrame
     robustness: Json
-    troubles: pd.DataFrame
+    corruptions: pd.DataFrame
     activation: Json
     mistakes: list[Mistake]
     samples: bytes
@@ -154,7 +154,7 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
             plots / "risk_coverage.csv"
         ),
         robustness=_read_json(metrics / "robustness.json", "robustness", ("images",)),
-        troubles=TableSchema(_TROUBLES, "robustness").read(plots / "troubles.csv"),
+        corruptions=TableSchema(_CORRUPTIONS, "robustness").read(plots / "troubles.csv"),
         activation=_read_json(metrics / "activation.json", "explain", ("images", "lower_half", "shuffled")),
         mistakes=_mistakes(PREDICTIONS.read(data / "predictions.csv")),
         samples=_read_bytes(data / "samples.jpg", "group"),

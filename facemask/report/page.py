@@ -5,7 +5,7 @@ from typing import Any
 
 from facemask.core.classes import CLASSES, TITLES
 from facemask.evaluation.bootstrap import ENOUGH
-from facemask.evaluation.corruptions import TITLES as TROUBLE_TITLES
+from facemask.evaluation.corruptions import TITLES as CORRUPTION_TITLES
 from facemask.presentation.markup import html_environment, markdown_environment
 from facemask.report import tables
 from facemask.report.card import (
@@ -82,7 +82,7 @@ def _content(findings: Findings) -> dict[str, Any]:
         "enough": ENOUGH,
         "ranged": tables.ranged,
         "titles": TITLES,
-        "trouble_titles": TROUBLE_TITLES,
+        "corruption_titles": CORRUPTION_TITLES,
         "classes": CLASSES,
         "listed": LISTED,
         "unfolded": UNFOLDED,

@@ -8,7 +8,7 @@ from facemask.dataset.manifest import has_flag
 from facemask.dataset.split import DROPPED, PARTS
 from facemask.evaluation.bootstrap import ENOUGH
 from facemask.evaluation.corruptions import CAMERA, FRAMING, level_text
-from facemask.evaluation.corruptions import TITLES as TROUBLE_TITLES
+from facemask.evaluation.corruptions import TITLES as CORRUPTION_TITLES
 from facemask.presentation.table import PART_TITLES, Kind, Table, count, percent, ranged
 from facemask.report.findings import Findings, Json
 
@@ -204,11 +204,11 @@ def mistakes(findings: Findings, limit: int) -> Table:
     return Table((*columns, ("With", "number")), rows)
 
 
-def troubles(findings: Findings) -> Table:
-    """Show the accuracy under each trouble of a camera, strength by strength and on average."""
-    accuracy = findings.troubles.set_index(["trouble", "strength"])["accuracy"]
+def corruptions(findings: Findings) -> Table:
+    """Show the accuracy under each camera corruption, strength by strength and on average."""
+    accuracy = findings.corruptions.set_index(["trouble", "strength"])["accuracy"]
     rows = [
-        (TROUBLE_TITLES[name], *map(percent, accuracy[name]), percent(findings.robustness["accuracy"][name]))
+        (CORRUPTION_TITLES[name], *map(percent, accuracy[name]), percent(findings.robustness["accuracy"][name]))
         for name in CAMERA
     ]
     steps: list[tuple[str, Kind]] = [(f"{step}", "number") for step in accuracy[next(iter(CAMERA))].index]
@@ -218,8 +218,8 @@ def troubles(findings: Findings) -> Table:
 def framing(findings: Findings) -> Table:
     """Show the accuracy on wider crops and smaller faces, with intervals."""
     rows = [
-        (TROUBLE_TITLES[row["trouble"]], level_text(row["trouble"], row["strength"]), ranged(row["accuracy"], row))
-        for row in findings.troubles.to_dict("records")
+        (CORRUPTION_TITLES[row["trouble"]], level_text(row["trouble"], row["strength"]), ranged(row["accuracy"], row))
+        for row in findings.corruptions.to_dict("records")
         if row["trouble"] in FRAMING
     ]
     return Table((("Framing", "text"), ("How much", "number"), ("Accuracy", "number")), rows)

@@ -53,7 +53,7 @@ def test_a_model_without_mistakes_is_not_made_surer_than_its_few_photographs_all
     assert many == pytest.approx(3000.5 / 3001, abs=1e-4)
 
 
-def test_a_probability_of_zero_is_no_trouble() -> None:
+def test_a_probability_of_zero_is_accepted() -> None:
     assert np.isfinite(scaled(np.array([[0.0, 0.0, 1.0]]), 2.0)).all()
 
 

@@ -1,4 +1,4 @@
-"""Every trouble is of the kind and of the strength that it says, at every size of picture."""
+"""Every corruption has the kind and the strength that it names, at every image size."""
 
 import cv2
 import numpy as np
@@ -44,7 +44,7 @@ def photograph() -> np.ndarray:
     return picture
 
 
-def test_every_trouble_has_levels_and_a_title() -> None:
+def test_every_corruption_has_levels_and_a_title() -> None:
     assert list(ALL) == list(LEVELS) == list(TITLES)
     assert all(len(strengths(name)) == 5 for name in CAMERA)
 
@@ -55,9 +55,9 @@ def test_a_picture_of_any_size_stays_a_picture_and_is_not_written_to(name: str, 
     picture = np.random.default_rng(1).integers(0, 256, (*shape, 3), dtype=np.uint8)
     before = picture.copy()
     for strength in strengths(name):
-        troubled = drawn(name, picture, strength)
-        assert troubled.dtype == np.uint8
-        assert troubled.shape == picture.shape if name in CAMERA else troubled.shape[2] == 3
+        corrupted = drawn(name, picture, strength)
+        assert corrupted.dtype == np.uint8
+        assert corrupted.shape == picture.shape if name in CAMERA else corrupted.shape[2] == 3
     assert np.array_equal(picture, before)
 
 
@@ -128,8 +128,8 @@ def test_out_of_focus_a_point_becomes_a_disc_of_the_levels_radius(side: int, rad
 
 @pytest.mark.parametrize("name", ["motion_blur", "focus_blur", "jpeg", "contrast", "pixelation"])
 def test_light_and_colours_stay_on_average(name: str, photograph: np.ndarray) -> None:
-    troubled = drawn(name, photograph, 3)
-    assert troubled.mean(axis=(0, 1)) == pytest.approx(photograph.mean(axis=(0, 1)), abs=3)
+    corrupted = drawn(name, photograph, 3)
+    assert corrupted.mean(axis=(0, 1)) == pytest.approx(photograph.mean(axis=(0, 1)), abs=3)
 
 
 def test_low_light_leaves_white_its_level_and_black_black() -> None:

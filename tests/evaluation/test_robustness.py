@@ -1,4 +1,4 @@
-"""Troubled images are asked about alike whatever else is asked, and the figures are those counted by hand."""
+"""Predictions of corrupted images do not depend on other images, and the figures are those counted by hand."""
 
 from pathlib import Path
 
@@ -13,10 +13,10 @@ from facemask.dataset.batches import read_image
 from facemask.evaluation.corruptions import CAMERA, FRAMING, strengths
 from facemask.evaluation.robustness import (
     POINTS,
-    answer_variants,
     choose_images,
     curves,
     example,
+    predict_variants,
     summarise,
     variant_names,
     variants,
@@ -69,7 +69,7 @@ def test_the_choice_depends_on_the_seed_and_not_on_the_order_of_rows() -> None:
     assert not first.equals(choose_images(test, 10, seed=2))
 
 
-def test_a_picture_is_made_in_every_trouble_at_every_strength_at_the_models_size() -> None:
+def test_every_corruption_at_every_strength_has_the_size_of_the_model_input() -> None:
     picture = lower_half(WITH, seed=1, side=200)
     made = list(variants(picture, SIDE, "a", seed=1))
     assert len(made) == len(variant_names()) == 1 + sum(len(strengths(name)) for name in CAMERA | FRAMING)
@@ -97,8 +97,8 @@ def test_what_is_done_to_a_picture_depends_on_its_name_and_the_seed() -> None:
 def test_an_image_gets_the_same_answers_whichever_others_are_asked_about(tmp_path: Path) -> None:
     session, decision = open_session(colour_model(), threads=1), equal_costs()
     with Archive(write_project(tmp_path) / "data/images.zip") as archive:
-        all_at_once = answer_variants(session, decision, archive, archive.names, seed=1)
-        some = answer_variants(session, decision, archive, archive.names[5:2:-1], seed=1)
+        all_at_once = predict_variants(session, decision, archive, archive.names, seed=1)
+        some = predict_variants(session, decision, archive, archive.names[5:2:-1], seed=1)
     assert all_at_once["clean"].tolist() == [name.split("/")[1] for name in archive.names]
     pd.testing.assert_frame_equal(some, all_at_once.iloc[5:2:-1].reset_index(drop=True))
 
@@ -107,7 +107,7 @@ def test_the_decision_and_not_the_likeliest_class_is_the_answer(tmp_path: Path) 
     decision = equal_costs()
     dear = {**decision.costs, WITH: {name: 1e6 * (name != WITH) for name in CLASSES}}
     with Archive(write_project(tmp_path) / "data/images.zip") as archive:
-        answers = answer_variants(
+        answers = predict_variants(
             open_session(colour_model(), threads=1),
             decision.model_copy(update={"costs": dear}),
             archive,
@@ -154,7 +154,7 @@ def test_many_photographs_make_the_interval_narrow_and_copies_do_not() -> None:
     assert width(photographs) < width(few) / 2
 
 
-def test_the_plot_has_a_column_for_each_trouble_of_a_camera_and_begins_clean() -> None:
+def test_the_plot_has_a_column_for_each_camera_corruption_and_begins_clean() -> None:
     wide = curves(summarise(answered([INCORRECT, WITH], {"noise_5": [0, 1]}), seed=1)[1])
     assert list(wide.columns) == ["strength", *CAMERA]
     assert wide["strength"].tolist() == [0, 1, 2, 3, 4, 5]
@@ -164,7 +164,7 @@ def test_the_plot_has_a_column_for_each_trouble_of_a_camera_and_begins_clean() -
 
 def test_without_images_there_is_nothing_but_their_number(tmp_path: Path) -> None:
     with Archive(write_project(tmp_path) / "data/images.zip") as archive:
-        answers = answer_variants(open_session(colour_model(), threads=1), equal_costs(), archive, [], seed=1)
+        answers = predict_variants(open_session(colour_model(), threads=1), equal_costs(), archive, [], seed=1)
         rows = pd.concat([images().head(0), answers], axis=1)
         summary, points = summarise(rows, seed=1)
         assert example(archive, [], SIDE, 1, points) == []
@@ -173,7 +173,7 @@ def test_without_images_there_is_nothing_but_their_number(tmp_path: Path) -> Non
     assert (len(curves(points)), list(curves(points))) == (0, ["strength", *CAMERA])
 
 
-def test_the_example_shows_the_picture_in_every_trouble_with_the_accuracy_on_all(tmp_path: Path) -> None:
+def test_the_example_shows_every_corruption_with_the_accuracy_on_all_images(tmp_path: Path) -> None:
     points = summarise(answered([INCORRECT, WITH], {"jpeg_2": [0, 1]}), seed=1)[1]
     with Archive(write_project(tmp_path) / "data/images.zip") as archive:
         blocks = example(archive, archive.names[:2], SIDE, 1, points)

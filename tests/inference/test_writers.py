@@ -11,7 +11,7 @@ from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.faces.detector import Box
 from facemask.inference.predictor import Face, Prediction
-from facemask.inference.writers import Csv, Json, Table, Tally, Writer, printable, write_all, writing_to
+from facemask.inference.writers import Csv, FileCounts, Json, Table, Writer, printable, write_all, writing_to
 
 SURE = dict(zip(CLASSES, (0.01, 0.98, 0.01), strict=True))
 TORN = dict(zip(CLASSES, (0.3, 0.25, 0.45), strict=True))
@@ -135,9 +135,9 @@ def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def test_what_a_person_should_know_is_counted() -> None:
     tally = write_all(ALL, [])
-    assert tally == Tally(files=4, unusable=1, faceless=1)
+    assert tally == FileCounts(files=4, unusable=1, faceless=1)
     assert tally.remarks() == [
         "no face in 1 of 4 files; if each shows one face, use --faces crop",
         "1 of 4 files could not be used",
     ]
-    assert Tally(4, 0, 0).remarks() == []
+    assert FileCounts(4, 0, 0).remarks() == []

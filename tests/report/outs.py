@@ -63,7 +63,7 @@ def write_outs(
     licence: str = "CC BY 4.0",
     copies: Sequence[Sequence[str]] = (),
     leaks: Sequence[float] = (0.6, 0.5),
-    troubled: int = 6,
+    corrupted: int = 6,
     **policies: Any,
 ) -> None:
     """Write into `project` what the stages before `report` write.
@@ -76,7 +76,7 @@ def write_outs(
         licence: of the first source.
         copies: ids that show one photograph, for each photograph; files of equal bytes do anyway.
         leaks: similarities of pairs of a test and a training image, the highest first; suspicious from 0.94 on.
-        troubled: number of images that robustness was looked at with.
+        corrupted: number of images that robustness was looked at with.
         policies: for `SplitParams`.
     """
     sources = sources or {"faces": members(10)}
@@ -95,7 +95,7 @@ def write_outs(
     _render(project)
     _train_and_export(project)
     _evaluate(project, wrong)
-    _trouble(project, troubled)
+    _corruptions(project, corrupted)
     _explain(project)
     used = {name: {"kind": "folder", "path": "data/own"} for name in sources}
     groups: dict[str, Any] = {
@@ -233,8 +233,8 @@ def _evaluate(project: Path, wrong: Sequence[float]) -> None:
         write_table(project / "plots" / f"{name}.csv", curve)
 
 
-def _trouble(project: Path, images: int) -> None:
-    """As if the model named one image in seven wrong when it is clean, and ever more of them in every trouble."""
+def _corruptions(project: Path, images: int) -> None:
+    """As if the model named one image in seven wrong when it is clean, and ever more of them under every corruption."""
     test = part_of(SPLIT.read(project / "data" / "split.csv"), "test")
     rows = robustness.choose_images(test, images, seed=1)
     for place, name in enumerate(robustness.variant_names()):

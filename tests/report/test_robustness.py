@@ -1,4 +1,4 @@
-"""What the report says of troubles and of activation maps is what the stages found, and no more."""
+"""What the report says of corruptions and of activation maps is what the stages found, and no more."""
 
 import json
 from pathlib import Path
@@ -22,7 +22,7 @@ def metrics(project: Path, name: str) -> dict[str, Any]:
 
 
 def test_the_page_and_the_summary_open_robustness_with_the_one_figure(tmp_path: Path, write: Write) -> None:
-    findings = write(troubled=15)
+    findings = write(corrupted=15)
     found = metrics(tmp_path, "robustness")
     assert 0.3 < found["mean_corruption_accuracy"] < found["clean_accuracy"]
     text = page_of(tmp_path, findings).text
@@ -34,10 +34,10 @@ def test_the_page_and_the_summary_open_robustness_with_the_one_figure(tmp_path: 
     assert "on 15 test images" in summary
 
 
-def test_every_trouble_stands_in_a_row_with_all_its_strengths(tmp_path: Path, write: Write) -> None:
-    findings = write(troubled=15)
+def test_every_corruption_has_a_row_with_all_its_strengths(tmp_path: Path, write: Write) -> None:
+    findings = write(corrupted=15)
     text, found = page_of(tmp_path, findings).text, metrics(tmp_path, "robustness")
-    accuracy = findings.troubles.set_index(["trouble", "strength"])["accuracy"]
+    accuracy = findings.corruptions.set_index(["trouble", "strength"])["accuracy"]
     for name in CAMERA:
         shares = [f"{accuracy[name, strength]:.1%}" for strength in range(1, 6)]
         assert " ".join([TITLES[name], *shares, f"{found['accuracy'][name]:.1%}"]) in text
@@ -46,16 +46,16 @@ def test_every_trouble_stands_in_a_row_with_all_its_strengths(tmp_path: Path, wr
 
 
 def test_the_charts_are_drawn_from_their_own_run(write: Write) -> None:
-    many, few = draw_figures(write(troubled=15)), draw_figures(write(troubled=3))
-    assert many.troubles
-    assert many.troubles != few.troubles
+    many, few = draw_figures(write(corrupted=15)), draw_figures(write(corrupted=3))
+    assert many.corruptions
+    assert many.corruptions != few.corruptions
     assert many.framing != few.framing
 
 
 def test_turned_off_the_report_says_so_and_how_to_turn_it_on(tmp_path: Path, write: Write) -> None:
-    findings = write(troubled=0)
+    findings = write(corrupted=0)
     drawn = draw_figures(findings)
-    assert (drawn.troubles, drawn.framing) == ("", "")
+    assert (drawn.corruptions, drawn.framing) == ("", "")
     page = Page(html_of(tmp_path, findings, drawn))
     assert "Not looked at in this run. Set robustness.images in params.yaml" in page.text
     assert "Mean corruption accuracy" not in page.text + markdown_summary(findings)

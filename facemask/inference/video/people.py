@@ -13,7 +13,7 @@ from facemask.inference.video.smoothing import SteadyProbabilities
 from facemask.inference.video.tracker import Track, Tracker
 from facemask.models.decision import UNCERTAIN, Decision
 
-ANSWERS = (*CLASSES, UNCERTAIN)
+OUTCOMES = (*CLASSES, UNCERTAIN)
 
 _SECONDS_IN_VIEW = 0.3  # a face that the detector misses for less is still there
 
@@ -25,7 +25,7 @@ class Person:
     Attributes:
         number: from 1 on, in the order in which people came.
         box: where the face is, or should be by its motion if it was not looked for.
-        answer: one of `ANSWERS`, steadied.
+        answer: one of `OUTCOMES`, steadied.
         probability: of the class that was chosen, steadied; if it is too low, the answer is `uncertain`.
     """
 
@@ -37,7 +37,7 @@ class Person:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many there are of each answer; every one of `ANSWERS` is a key.
+    """How many there are of each answer; every one of `OUTCOMES` is a key.
 
     Attributes:
         time: in seconds from the first picture.
@@ -106,8 +106,8 @@ class People:
         here = Counter(_most_given(opinion) for track, opinion in self._opinions.items() if track.number)
         return Counts(
             round(time, 3),
-            {answer: in_view[answer] for answer in ANSWERS},
-            {answer: self._gone[answer] + here[answer] for answer in ANSWERS},
+            {answer: in_view[answer] for answer in OUTCOMES},
+            {answer: self._gone[answer] + here[answer] for answer in OUTCOMES},
         )
 
 

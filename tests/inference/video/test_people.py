@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from facemask.core.classes import CLASSES
 from facemask.faces.detector import Box
-from facemask.inference.video.people import ANSWERS, People
+from facemask.inference.video.people import OUTCOMES, People
 from facemask.models.decision import UNCERTAIN, Decision
 
 WRONG, MASK, BARE = CLASSES
@@ -74,18 +74,18 @@ def test_counts_tell_who_is_here_and_who_was() -> None:
         said = [sure(MASK)] * (i < 20) + [sure(BARE)] * (i >= 15)
         people.update(i / 15, boxes, np.concatenate(said))
         if i == 18:
-            assert people.counts(i / 15).in_view == {**dict.fromkeys(ANSWERS, 0), MASK: 1, BARE: 1}
+            assert people.counts(i / 15).in_view == {**dict.fromkeys(OUTCOMES, 0), MASK: 1, BARE: 1}
     counts = people.counts(59 / 15)
     assert counts.time == round(59 / 15, 3)
-    assert counts.in_view == {**dict.fromkeys(ANSWERS, 0), BARE: 1}
-    assert counts.seen == {**dict.fromkeys(ANSWERS, 0), MASK: 1, BARE: 1}
+    assert counts.in_view == {**dict.fromkeys(OUTCOMES, 0), BARE: 1}
+    assert counts.seen == {**dict.fromkeys(OUTCOMES, 0), MASK: 1, BARE: 1}
 
 
 def test_a_person_counts_under_the_answer_given_most_often() -> None:
     people = People(decision(0.5))
     for i in range(60):
         people.update(i / 15, [BOX], sure(BARE if i < 20 else MASK))
-    assert people.counts(4.0).seen == {**dict.fromkeys(ANSWERS, 0), MASK: 1}
+    assert people.counts(4.0).seen == {**dict.fromkeys(OUTCOMES, 0), MASK: 1}
 
 
 def test_who_leaves_and_comes_back_counts_twice() -> None:

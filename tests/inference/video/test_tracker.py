@@ -123,7 +123,7 @@ def test_a_small_face_is_not_taken_for_a_large_one_at_its_place() -> None:
     assert numbers(tracks) == [2]
 
 
-def test_no_faces_are_no_trouble() -> None:
+def test_a_frame_without_faces_is_accepted() -> None:
     tracker = Tracker()
     assert tracker.follow(0.0, []) == []
     assert tracker.forget(5.0) == []

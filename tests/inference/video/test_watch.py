@@ -21,7 +21,7 @@ from facemask.faces.defaults import MIN_SCORE
 from facemask.faces.detector import Box, FaceDetector, write_detector
 from facemask.inference.predictor import Classifier
 from facemask.inference.video.capture import SourceLost, VideoSource
-from facemask.inference.video.people import ANSWERS, Counts
+from facemask.inference.video.people import OUTCOMES, Counts
 from facemask.inference.video.watch import Watcher, watch_video
 from tests.videos import RATE, Picture, network_camera, read_video, save_video
 
@@ -47,7 +47,7 @@ def clip(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def totals(counts: Counts) -> tuple[int, int]:
     """Number of faces in view and of people seen."""
-    assert tuple(counts.in_view) == tuple(counts.seen) == ANSWERS
+    assert tuple(counts.in_view) == tuple(counts.seen) == OUTCOMES
     return sum(counts.in_view.values()), sum(counts.seen.values())
 
 
@@ -182,7 +182,7 @@ def test_the_command_prints_counts_and_stores_nothing_unless_asked(models: Path,
     assert [path for path in tmp_path.rglob("*") if not path.is_dir()] == []
     plain, lines = printed
     assert [line.split(": ")[0] for line in plain] == ["1.0 of 2.0 s", "1.9 of 2.0 s"]
-    named = f"[12] (?:{'|'.join(ANSWERS)})"
+    named = f"[12] (?:{'|'.join(OUTCOMES)})"
     assert all(re.search(rf"in view {named}(, {named})?; seen {named}(, {named})?$", line) for line in plain)
     assert [totals(read_line(line)) for line in lines] == [(2, 2), (2, 2)]
 
