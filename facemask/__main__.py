@@ -1,4 +1,4 @@
-"""Lets `python -m facemask` do what the command `facemask` does."""
+"""Run the command `facemask` with `python -m facemask`."""
 
 from facemask.cli.app import main
 

@@ -1,4 +1,4 @@
-"""The last lines of a run: where everything is, and the headline figures."""
+"""Summary of a run: headline figures and locations of its files."""
 
 import json
 from pathlib import Path
@@ -9,7 +9,7 @@ from facemask.core.errors import FacemaskError
 
 
 def summarise_run(project: Path) -> str:
-    """Say in a few lines what the last `dvc repro` in the folder `project` made.
+    """Return a summary of the last `dvc repro` in the folder `project`, in a few lines.
 
     Raises:
         FacemaskError: there are no metrics yet, or they are broken.

@@ -1,4 +1,4 @@
-"""Evaluate the model on validation and test: all figures from the test part come from here."""
+"""Evaluate the model on the parts val and test."""
 
 from pathlib import Path
 

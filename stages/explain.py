@@ -1,4 +1,4 @@
-"""Show where in the test images the evidence for the model's answers lies."""
+"""Compute class activation maps of the test images."""
 
 from pathlib import Path
 

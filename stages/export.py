@@ -1,4 +1,4 @@
-"""Write the model in the formats that people deploy, compare each with Keras, and put the face detector beside them."""
+"""Export the model to deployment formats, compare each with Keras, and add the face detector."""
 
 from pathlib import Path
 

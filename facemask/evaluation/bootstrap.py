@@ -1,23 +1,21 @@
-"""How sure figures are: 95 % bootstrap intervals, with the photograph as the unit that is drawn.
+"""95 % cluster-bootstrap confidence intervals, resampling photographs.
 
-Copies of a photograph are answered alike more often than not, so they are no independent images: an interval that draws
-images is too narrow. Here whole photographs are drawn, with all their copies (the cluster bootstrap: Davison and
-Hinkley, Bootstrap Methods and their Application, 1997, section 3.8), and the middle 95 % of the replicates are the
-interval (the percentile interval: Efron and Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
+Predictions for copies of a photograph are correlated, so an interval that resamples images is too narrow. Here whole
+photographs are resampled, with all their copies (cluster bootstrap: Davison and Hinkley, Bootstrap Methods and their
+Application, 1997, section 3.8), and the middle 95 % of the replicates are the interval (percentile interval: Efron and
+Tibshirani, An Introduction to the Bootstrap, 1993, chapter 13).
 
-Photographs are drawn class by class, as many as the class has: the split decides how many there are of each, not
-chance, and a class of few photographs is never left without one.
+Resampling is stratified by class: the split fixes the number of photographs of each class, and no class is ever empty.
 
-The bootstrap only knows mistakes that happened: where all images are named right it says 100 % to 100 %, and with one
-mistake it is still too sure. So each bound is the outer one of two: the bootstrap's, and that of an interval for small
-samples in which every photograph counts as one image (for a share, Wilson's score interval: Wilson, Probable inference,
-the law of succession, and statistical inference, JASA 22, 1927; recommended at the edges by Brown, Cai and DasGupta,
-Interval estimation for a binomial proportion, Statistical Science 16, 2001).
+The bootstrap is too narrow for few mistakes: without any, it gives 100 % to 100 %. So each bound is the outer one of
+two: that of the bootstrap, and that of a small-sample interval in which every photograph counts as one image (for a
+share, Wilson's score interval: Wilson, Probable inference, the law of succession, and statistical inference, JASA 22,
+1927; recommended near 0 and 1 by Brown, Cai and DasGupta, Interval estimation for a binomial proportion, Statistical
+Science 16, 2001).
 
-What neither side knows: a photograph with dozens of copies that happens to be named right. Where the copies of some
-photographs are that many, and answered alike, the intervals of precision and F1 hold the true figure less often than
-95 times in 100; those of accuracy, balanced accuracy and recall do hold it (simulated in
-tests/evaluation/test_bootstrap.py).
+Limitation: if some photographs have dozens of copies with equal predictions, the intervals of precision and F1 cover
+the true figure less often than 95 times in 100; those of accuracy, balanced accuracy and recall do cover it (simulated
+in tests/evaluation/test_bootstrap.py).
 """
 
 import math
@@ -35,18 +33,18 @@ Interval = tuple[float, float]
 Floats = NDArray[np.float64]
 
 REPLICATES = 2000
-ENOUGH = 20  # photographs; among fewer, one of them moves a share by more than 5 points
-TAIL = 2.5  # per cent on either side of a 95 % interval
+ENOUGH = 20  # photographs; with fewer, each moves a share by more than 5 points
+TAIL = 2.5  # per cent on each side of a 95 % interval
 NORMAL = 1.959964  # the normal distribution's quantile at 97.5 %
 
 
 @dataclass(frozen=True)
 class Tally:
-    """Photographs by what was answered on them; those with equal counts are interchangeable and stand in one row.
+    """Confusion counts of photographs; photographs with equal counts share a row.
 
     Attributes:
-        counts: int64 (rows, answers, classes, classes); images of one photograph by actual, then predicted class.
-        photographs: int64 (rows,); how many photographs have these counts.
+        counts: int64 (rows, models, classes, classes); images of one photograph by actual, then predicted class.
+        photographs: int64 (rows,); number of photographs with these counts.
         stratum: int64 (rows,); index of the class that most of the photograph's images have.
     """
 
@@ -55,34 +53,34 @@ class Tally:
     stratum: NDArray[np.int64]
 
     def confusion(self) -> NDArray[np.int64]:
-        """Count all images: int64 (answers, classes, classes)."""
+        """Return the confusion matrix of each model over all images: int64 (models, classes, classes)."""
         return np.tensordot(self.photographs, self.counts, 1)
 
 
-def tally(rows: pd.DataFrame, answers: Sequence[str] = ("prediction",)) -> Tally:
-    """Count the images of each photograph.
+def tally(rows: pd.DataFrame, predictions: Sequence[str] = ("prediction",)) -> Tally:
+    """Count the images of each photograph by actual and predicted class.
 
     Args:
-        rows: one per image; the columns `group` (the photograph), `label` and those of `answers`.
-        answers: columns with predicted classes, one for each model.
+        rows: one per image; the columns `group` (the photograph), `label` and those of `predictions`.
+        predictions: columns with predicted classes, one for each model.
 
     Raises:
-        ValueError: a label or an answer is none of `CLASSES`.
+        ValueError: a label or a prediction is not one of `CLASSES`.
     """
     group, groups = pd.factorize(rows["group"])
     shape = (len(groups), len(CLASSES), len(CLASSES))
     size, actual = math.prod(shape), _codes(rows["label"])
-    cells = [np.ravel_multi_index((group, actual, _codes(rows[column])), shape) for column in answers]
+    cells = [np.ravel_multi_index((group, actual, _codes(rows[column])), shape) for column in predictions]
     counts = np.stack([np.bincount(cell, minlength=size).reshape(shape) for cell in cells], axis=1)
     patterns, photographs = np.unique(counts, axis=0, return_counts=True)
     return Tally(patterns, photographs, patterns[:, 0].sum(axis=2).argmax(axis=1))
 
 
 def resample(tallied: Tally, replicates: int, seed: int) -> NDArray[np.int64]:
-    """Draw as many photographs as there are, with replacement, class by class, many times over.
+    """Resample photographs with replacement, stratified by class.
 
     Returns:
-        int64 (replicates, answers, classes, classes): images of each replicate by actual, then predicted class.
+        int64 (replicates, models, classes, classes): images of each replicate by actual, then predicted class.
     """
     generator = np.random.default_rng(seed)
     totals = np.zeros((replicates, *tallied.counts.shape[1:]), dtype=np.int64)
@@ -96,15 +94,15 @@ def resample(tallied: Tally, replicates: int, seed: int) -> NDArray[np.int64]:
 
 
 def figures(confusion: NDArray[Any]) -> dict[str, Floats]:
-    """Compute the headline figures, and those of each class, of many confusion matrices at once.
+    """Compute overall and per-class figures of many confusion matrices at once.
 
     Args:
         confusion: (..., classes, classes); images by actual, then predicted class.
 
     Returns:
         "accuracy", "balanced_accuracy", "macro_f1": float64 (...); the last two are means over the classes that occur.
-        "precision", "recall", "f1": float64 (..., classes). NaN where a figure is undefined: a precision without an
-        image that is given the class's name, the others without an image of the class.
+        "precision", "recall", "f1": float64 (..., classes). NaN where a figure is undefined: a precision if the
+        class is never predicted, the others if the class has no image.
     """
     right = np.diagonal(confusion, axis1=-2, axis2=-1)
     actual, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
@@ -122,24 +120,23 @@ def figures(confusion: NDArray[Any]) -> dict[str, Floats]:
 
 
 def intervals(rows: pd.DataFrame, replicates: int = REPLICATES, seed: int = 1) -> dict[str, Any]:
-    """Compute a 95 % interval of each figure, by photograph; see the head of this module for the method.
+    """Compute the 95 % interval of each figure over photographs; the module docstring gives the method.
 
-    The small-sample interval is Wilson's, for a recall among the photographs of the class, for a precision among those
-    with an image that is given the name, for F1 by way of the share J of images both in the class and named so among
-    those that are either (F1 is 2J / (1 + J)), and for a mean over classes among as many photographs as
-    `effective_number` says.
+    The small-sample interval is Wilson's, with these sample sizes: for recall the photographs of the class, for
+    precision those with an image predicted as the class, for a mean over classes `effective_number`. For F1 it is
+    computed from the Jaccard index J of true and predicted images (F1 = 2J / (1 + J)), with the photographs in either.
 
     Args:
         rows: one per image; columns `group` (the photograph), `label` and `prediction`.
-        replicates: how often photographs are drawn.
-        seed: of the drawing; the order of the rows does not matter.
+        replicates: number of bootstrap replicates.
+        seed: random seed; the result does not depend on the order of the rows.
 
     Returns:
         `{"accuracy": (low, high), "balanced_accuracy": ..., "macro_f1": ..., "class": {name: {"precision": ...,
-        "recall": ..., "f1": ...}}}`; None in place of an interval where the figure is undefined.
+        "recall": ..., "f1": ...}}}`; None instead of an interval if the figure is undefined.
 
     Raises:
-        ValueError: a label or a prediction is none of `CLASSES`.
+        ValueError: a label or a prediction is not one of `CLASSES`.
     """
     tallied = tally(rows)
     drawn = {name: values[:, 0] for name, values in figures(resample(tallied, replicates, seed)).items()}
@@ -153,13 +150,13 @@ def intervals(rows: pd.DataFrame, replicates: int = REPLICATES, seed: int = 1) -
 
 
 def percentiles(values: Floats) -> Interval:
-    """Return the interval that holds the middle 95 % of the values; NaN is passed over."""
+    """Return the central 95 % interval of the values, ignoring NaN."""
     low, high = np.percentile(values[~np.isnan(values)], (TAIL, 100 - TAIL))
     return float(low), float(high)
 
 
 def wilson(share: float, number: float) -> Interval:
-    """Wilson's 95 % score interval of a share that was seen in a sample of `number`."""
+    """Return Wilson's 95 % score interval of a share observed in a sample of size `number`."""
     square = NORMAL**2
     middle = (share + square / (2 * number)) / (1 + square / number)
     half = NORMAL / (1 + square / number) * np.sqrt(share * (1 - share) / number + square / (4 * number**2))
@@ -167,23 +164,23 @@ def wilson(share: float, number: float) -> Interval:
 
 
 def effective_number(weights: NDArray[Any], photographs: NDArray[np.int64]) -> float:
-    """Say how many photographs of equal weight tell as much about a mean over classes (Kish, Survey Sampling, 1965).
+    """Return the effective sample size of a weighted mean over classes (Kish, Survey Sampling, 1965).
 
     Args:
-        weights: (classes,); what each class counts in the mean, in any unit.
-        photographs: (classes,); how many the class has, none only where the weight is 0.
+        weights: (classes,); weight of each class in the mean, in any unit.
+        photographs: (classes,); photographs of each class; 0 only if the weight is 0.
     """
     counted = weights > 0
     return float(weights.sum() ** 2 / (weights[counted] ** 2 / photographs[counted]).sum()) if counted.any() else 0.0
 
 
 def widest(first: Interval, second: Interval) -> Interval:
-    """Return the smallest interval that holds both."""
+    """Return the smallest interval that contains both."""
     return min(first[0], second[0]), max(first[1], second[1])
 
 
 def _small_sample(tallied: Tally) -> dict[str, Any]:
-    """Compute the small-sample interval of every figure, each photograph counting as one image."""
+    """Compute the small-sample interval of every figure, counting each photograph as one image."""
     confusion = tallied.confusion()[0]
     values = figures(confusion)
     in_class, named = tallied.counts[:, 0].sum(axis=2) > 0, tallied.counts[:, 0].sum(axis=1) > 0
@@ -219,10 +216,10 @@ def _outer(drawn: Floats, small: Interval | None) -> Interval | None:
 def _codes(names: pd.Series) -> NDArray[np.int64]:
     codes = pd.Index(CLASSES).get_indexer(names)
     if (codes < 0).any():
-        raise ValueError(f"{names[codes < 0].iloc[0]!r} is none of the classes {', '.join(CLASSES)}")
+        raise ValueError(f"{names[codes < 0].iloc[0]!r} is not one of the classes {', '.join(CLASSES)}")
     return codes
 
 
 def _share(part: NDArray[Any], whole: NDArray[Any]) -> Floats:
-    """Divide; NaN where the whole is nothing."""
+    """Divide; NaN where the whole is 0."""
     return np.divide(part, whole, out=np.full(np.shape(part), np.nan), where=np.asarray(whole) > 0)

@@ -1,4 +1,4 @@
-"""Probabilities that mean what they say: temperature scaling, and how far confidence is from accuracy.
+"""Temperature scaling and calibration error.
 
 C. Guo et al., "On Calibration of Modern Neural Networks", 2017, https://arxiv.org/abs/1706.04599.
 """
@@ -11,28 +11,28 @@ from scipy.special import log_softmax, softmax
 
 BINS = 15  # of equal width, as in the paper
 
-_TEMPERATURES = (0.05, 20.0)  # between which it is looked for
+_TEMPERATURES = (0.05, 20.0)  # search range
 
 Probabilities = NDArray[np.float64]
 Truth = NDArray[np.intp]
 
 
 def scaled(probabilities: Probabilities, temperature: float) -> Probabilities:
-    """Divide the logits of probabilities (n, classes) by a temperature; above 1 the answers become less sure."""
+    """Divide the logits of probabilities (n, classes) by a temperature; above 1, confidence decreases."""
     return np.asarray(softmax(_logits(probabilities) / temperature, axis=1))
 
 
 def fit_temperature(probabilities: Probabilities, truth: Truth, photographs: int) -> float:
-    """Find the temperature under which the true classes are likeliest.
+    """Fit the temperature that maximises the likelihood of the true classes.
 
-    Where the model makes no mistake, plain likelihood would ask for a temperature of 0. So the aim is not 1 for the
-    true class but (N + 1/2) / (N + 1), what Jeffreys' prior leaves of certainty after N successes; the idea is that of
+    For a model without mistakes the plain likelihood is maximal at temperature 0. So the target of the true class is
+    not 1 but (N + 1/2) / (N + 1), the mean under Jeffreys' prior after N successes, after
     J. Platt, "Probabilistic Outputs for Support Vector Machines", 1999.
 
     Args:
         probabilities: (n, classes), of the uncalibrated model, on images it was not trained on.
         truth: (n,) index of the true class.
-        photographs: N; copies of a photograph are no evidence of their own.
+        photographs: N; copies of a photograph do not count.
     """
     classes = probabilities.shape[1]
     doubt = 0.5 / (photographs + 1)
@@ -48,13 +48,13 @@ def fit_temperature(probabilities: Probabilities, truth: Truth, photographs: int
 
 
 def calibration_error(probabilities: Probabilities, truth: Truth) -> float:
-    """Return the expected calibration error: the mean distance of confidence and accuracy, bins weighted by images."""
+    """Return the expected calibration error: mean |confidence - accuracy| over bins, weighted by images."""
     points = reliability_points(probabilities, truth)
     return float((points["images"] * (points["confidence"] - points["accuracy"]).abs()).sum() / len(truth))
 
 
 def brier_score(probabilities: Probabilities, truth: Truth) -> float:
-    """Mean over images of the squared distance from the true answer, summed over classes: 0 is best, 2 worst.
+    """Return the Brier score: mean squared error of the probabilities, summed over classes; 0 is best, 2 worst.
 
     G. Brier, "Verification of forecasts expressed in terms of probability", 1950.
     """
@@ -62,7 +62,7 @@ def brier_score(probabilities: Probabilities, truth: Truth) -> float:
 
 
 def reliability_points(probabilities: Probabilities, truth: Truth) -> pd.DataFrame:
-    """Compare confidence, the highest probability, with accuracy, bin by bin; bins without images are left out.
+    """Return mean confidence (highest probability) and accuracy of each bin that has images.
 
     Returns:
         Columns `confidence` and `accuracy` (means) and `images`.
@@ -75,5 +75,5 @@ def reliability_points(probabilities: Probabilities, truth: Truth) -> pd.DataFra
 
 
 def _logits(probabilities: Probabilities) -> NDArray[np.float64]:
-    # Logits count up to a constant per image only, so the logarithm will do.
+    # Logits are defined up to a constant per image, so log probabilities are logits.
     return np.asarray(np.log(np.maximum(probabilities, np.finfo(np.float32).tiny)))

@@ -1,9 +1,8 @@
-"""Where in a picture the evidence for the model's answer lies: class activation maps.
+"""Class activation maps: the evidence for each class by position in the image.
 
 B. Zhou et al., "Learning Deep Features for Discriminative Localization", 2016, https://arxiv.org/abs/1512.04150. The
-model averages its last feature maps over the picture and weighs the averages into one score for each class. Weighing
-the maps themselves, place by place, gives a map of which the score is the mean, but for a constant: nothing is
-approximated.
+model averages its last feature maps and applies a dense layer. Applying that layer at each position instead gives a map
+whose mean is the logit of the class up to a constant, without approximation.
 """
 
 import math
@@ -30,7 +29,7 @@ from facemask.presentation.contact_sheet import TILE, Block
 Floats = NDArray[np.float32]
 
 SHUFFLES = 100
-COLUMNS = 6  # tiles in a line of the sheet: two mistakes of three tiles each, or three right answers of two
+COLUMNS = 6  # tiles per row of the contact sheet: two mistakes of three tiles each, or three correct predictions of two
 
 
 @dataclass(frozen=True)
@@ -39,9 +38,9 @@ class Explainer:
 
     Attributes:
         session: an ONNX Runtime session with the output `maps`, float32 (batch, channels, height, width).
-        kernel: (channels, classes) float32; what the means of the maps are weighed with. Of each channel the mean over
-            the classes has been taken off, which changes no probability: a map then shows what speaks for a class more
-            than for the classes on average, and maps of different trainings can be compared.
+        kernel: (channels, classes) float32, weights of the dense layer. The mean over classes is subtracted for each
+            channel, which does not change the probabilities: a map then shows evidence for a class relative to the
+            average class, and maps of different models are comparable.
     """
 
     session: Any
@@ -49,7 +48,7 @@ class Explainer:
 
 
 def read_explainer(model: bytes) -> Explainer:
-    """Make an explainer of the exported ONNX model.
+    """Return an explainer of the exported ONNX model.
 
     Raises:
         FacemaskError: the model does not end with one pooling layer and one dense layer.
@@ -71,12 +70,12 @@ def read_explainer(model: bytes) -> Explainer:
 
 @dataclass(frozen=True)
 class Explained:
-    """Maps of some images.
+    """Activation maps of some images.
 
     Attributes:
-        maps: (images, classes, height, width) float32; what speaks for each class (or, below 0, against it), by place.
-        lower: (images,) share in the lower half of what speaks for the predicted class; NaN where nothing does.
-        shuffled: (images, SHUFFLES) the same share of models whose last layer's weights were dealt out anew.
+        maps: (images, classes, height, width) float32; evidence for (below 0: against) each class.
+        lower: (images,) share of the positive evidence for the predicted class in the lower half; NaN without any.
+        shuffled: (images, SHUFFLES) the same share for models with shuffled weights of the last layer.
     """
 
     maps: Floats
@@ -85,17 +84,17 @@ class Explained:
 
 
 def explain(explainer: Explainer, archive: Archive, predictions: pd.DataFrame, seed: int) -> Explained:
-    """Make the maps of every image.
+    """Compute the activation maps of every image.
 
-    The shuffled models are what J. Adebayo et al., "Sanity Checks for Saliency Maps", 2018,
-    https://arxiv.org/abs/1810.03292, ask a map to be compared with: where it looks the same for a model that has
-    unlearned its last layer, it tells nothing of what that layer learned.
+    The shuffled models are the sanity check of J. Adebayo et al., "Sanity Checks for Saliency Maps", 2018,
+    https://arxiv.org/abs/1810.03292: maps that look the same with a randomised last layer say nothing about what that
+    layer learned.
 
     Args:
         explainer: the model.
         archive: the images.
         predictions: the columns `id`, a member of the archive, and `prediction`.
-        seed: of the shuffling.
+        seed: random seed of the shuffling.
     """
     side = image_size(explainer.session)
     kernel = explainer.kernel
@@ -115,13 +114,13 @@ def explain(explainer: Explainer, archive: Archive, predictions: pd.DataFrame, s
 
 
 def lower_share(maps: Floats) -> NDArray[np.float64]:
-    """Return which share of the positive activation lies in the lower half of the picture.
+    """Return the share of the positive activation in the lower half of the image.
 
     Args:
-        maps: (..., height, width); a row across the middle counts to both halves, by its area.
+        maps: (..., height, width); a middle row counts to both halves by area.
 
     Returns:
-        float64 (...); NaN where nothing is positive.
+        float64 (...); NaN if nothing is positive.
     """
     positive = np.maximum(maps, 0, dtype=np.float64)
     rows = np.arange(1, maps.shape[-2] + 1)
@@ -139,9 +138,9 @@ def summarise(predictions: pd.DataFrame, explained: Explained) -> dict[str, Any]
         explained: the maps of the same images, in the same order.
 
     Returns:
-        "images"; "lower_half": the mean share of the activation that lies in the lower half, over all images, and for
-        right and wrong predictions by predicted class (None if there are none), with their numbers; "shuffled": the
-        mean share of the shuffled models, with the range of 95 % of them.
+        "images"; "lower_half": mean share of the activation in the lower half, over all images, and over right and
+        wrong predictions by predicted class (None if there are none), with their numbers; "shuffled": mean share of the
+        shuffled models, with their central 95 % range.
     """
     table = pd.DataFrame({"prediction": predictions["prediction"].to_numpy(), "share": explained.lower})
     right = is_right(predictions)
@@ -159,16 +158,16 @@ def summarise(predictions: pd.DataFrame, explained: Explained) -> dict[str, Any]
 
 
 def choose_shown(predictions: pd.DataFrame, wrong: int, right: int, seed: int) -> dict[str, list[int]]:
-    """Choose predictions for the sheet, one of each photograph.
+    """Choose predictions for the contact sheet, at most one per photograph.
 
     Args:
-        predictions: of `facemask.dataset.predictions.COLUMNS`; a fresh index.
-        wrong: how many wrong ones at most, the most confident first.
-        right: how many right ones of each class at most, at random.
-        seed: of the choice.
+        predictions: with the columns of `facemask.dataset.predictions.PREDICTIONS` and a default index.
+        wrong: maximum number of wrong ones, the most confident first.
+        right: maximum number of right ones per class, at random.
+        seed: random seed.
 
     Returns:
-        Rows by number: those of the wrong predictions under "wrong", those of the right ones under their class.
+        Row numbers: of wrong predictions under "wrong", of right ones under their class.
     """
     named_right = is_right(predictions)
     mistakes = (
@@ -188,10 +187,9 @@ def choose_shown(predictions: pd.DataFrame, wrong: int, right: int, seed: int) -
 def draw_blocks(
     predictions: pd.DataFrame, explained: Explained, chosen: dict[str, list[int]], archive: Archive
 ) -> list[Block]:
-    """Draw the chosen predictions for a sheet of `COLUMNS` columns: the picture and what speaks for the answer.
+    """Return blocks of a contact sheet with `COLUMNS` columns: each image with the map of its predicted class.
 
-    Where the answer is wrong, what speaks for the true class as well, on the same scale. Blocks without pictures are
-    left out.
+    A wrong prediction also gets the map of the true class, on the same scale. Empty blocks are omitted.
     """
     blocks = []
     for name, rows in chosen.items():
@@ -212,18 +210,18 @@ def draw_blocks(
 
 
 def overlay(image: NDArray[np.uint8], activation: Floats, peak: float) -> NDArray[np.uint8]:
-    """Lay a map over the picture in grey: black where nothing is positive, then violet, orange and light yellow.
+    """Overlay a map on the grey image: black where nothing is positive, then violet, orange and light yellow.
 
     Args:
         image: uint8 (side, side, 3) RGB.
-        activation: float32 (height, width), coarser than the picture.
-        peak: the value that is drawn in the lightest colour.
+        activation: float32 (height, width), coarser than the image.
+        peak: value of the lightest colour.
 
     Returns:
         uint8 (side, side, 3).
     """
     side = image.shape[0]
-    # Inferno's lightness grows evenly with the value, for every kind of colour vision and in print without colour.
+    # Inferno is perceptually uniform, also for colour-blind readers and in greyscale print.
     smooth = cv2.resize(np.maximum(activation, 0), (side, side), interpolation=cv2.INTER_CUBIC)
     levels = np.clip(255 * smooth / max(peak, np.finfo(np.float32).tiny), 0, 255).astype(np.uint8)
     heat = cv2.applyColorMap(levels, cv2.COLORMAP_INFERNO)[..., ::-1]

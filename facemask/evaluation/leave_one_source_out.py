@@ -1,4 +1,4 @@
-"""How good the training is on photographs of an origin that it never saw: one source left out after the other."""
+"""Leave-one-source-out evaluation: train without a source and test on it."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,17 +13,17 @@ from facemask.dataset.split import DROPPED
 from facemask.evaluation.metrics import figures, named_intervals, predict_parts
 from facemask.training.trainer import WorkFolders, train
 
-COPIES = 8  # of a photograph that are tested: some have a hundred
+COPIES = 8  # of a photograph in the test; some have a hundred
 
 
 def leave_out(table: pd.DataFrame, source: str) -> pd.DataFrame:
-    """Set the parts: `test` is what is left out, at most `COPIES` of a photograph; the test part of others is unused.
+    """Return a split with the source as test part, at most `COPIES` of each photograph, and without other test images.
 
-    Photographs of which copies are in both are left out of the training.
+    Photographs with copies in the source are removed from the training.
 
     Args:
-        table: as `SPLIT.read` returns it.
-        source: the one to leave out.
+        table: as returned by `SPLIT.read`.
+        source: name of the source to leave out.
     """
     away = table["source"] == source
     known = table[~away & table["part"].isin(["train", "val"]) & ~table["group"].isin(table.loc[away, "group"])]
@@ -35,18 +35,18 @@ def leave_out(table: pd.DataFrame, source: str) -> pd.DataFrame:
 def predict_unseen(
     images: Path, held: pd.DataFrame, backbone: Path, drawing: RenderParams, training: TrainParams, folders: WorkFolders
 ) -> pd.DataFrame:
-    """Draw masks over what is trained on, train, and predict what was left out.
+    """Draw synthetic masks over the training images, train, and predict the source left out.
 
     Args:
         images: `data/images.zip`.
-        held: as `leave_out` gives it.
-        backbone: weights that the stage `backbone` wrote.
+        held: as returned by `leave_out`.
+        backbone: weights written by the stage `backbone`.
         drawing: the group `render` of the params.
-        training: the group `train`.
-        folders: for what is no out; the drawn masks are kept in `folders.states` too.
+        training: the group `train` of the params.
+        folders: directories for files that are not pipeline outputs; synthetic images go to `folders.states`.
 
     Returns:
-        As `facemask.evaluation.metrics.predict_parts`.
+        Predictions, as `facemask.evaluation.metrics.predict_parts` returns them.
     """
     folders.states.mkdir(parents=True, exist_ok=True)
     drawn = folders.states / "drawn.zip"

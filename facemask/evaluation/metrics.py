@@ -1,4 +1,4 @@
-"""What the model gets right and wrong: figures overall, per class and per slice, and how sure they are."""
+"""Classification metrics: overall, per class and per slice, with confidence intervals."""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -36,21 +36,21 @@ from facemask.evaluation.selective import risk_coverage_points, selective_figure
 from facemask.models.decision import Decision
 
 CURVE_POINTS = 201
-SLICED_MEASURES = ("brightness", "sharpness", "side")  # side: the shorter one, in pixels
+SLICED_MEASURES = ("brightness", "sharpness", "side")  # side: the shorter side, in pixels
 RANGES = 5
 
 
 def predict_parts(
     model: Any, archive: Archive, split: pd.DataFrame, parts: Sequence[str], batch_size: int
 ) -> pd.DataFrame:
-    """Predict every image of `parts`, by the likeliest class.
+    """Predict the most likely class of every image in `parts`.
 
     Args:
-        model: the Keras model; its input shape says the image size.
+        model: the Keras model; its input shape gives the image size.
         archive: the images.
-        split: as `SPLIT.read` returns it.
+        split: as returned by `SPLIT.read`.
         parts: names of parts.
-        batch_size: images at a time.
+        batch_size: images per batch.
 
     Returns:
         One row per image with the columns of `PREDICTIONS`; the probabilities are float32.
@@ -70,13 +70,13 @@ def evaluate(predictions: pd.DataFrame, raw: pd.DataFrame, decision: Decision) -
     """Compute the figures of each part, for `metrics/evaluation.json`.
 
     Args:
-        predictions: as `facemask.evaluation.selective.decided` gives it.
-        raw: as `predict_parts` gives it: the same rows before calibration.
-        decision: what the predictions were made by.
+        predictions: as returned by `facemask.evaluation.selective.decided`.
+        raw: as returned by `predict_parts`: the same rows before calibration.
+        decision: the decision that made the predictions.
 
     Returns:
         `{part: {"images", "photographs", "accuracy", "balanced_accuracy", "macro_f1", "class", "confusion"}}`; the part
-        test has also "interval" (95 %, by photograph; see `evaluation.bootstrap`), "calibration" and "decision".
+        test also has "interval" (95 %, over photographs; see `evaluation.bootstrap`), "calibration" and "decision".
     """
     evaluation = {str(part): figures(rows) for part, rows in predictions.groupby("part", sort=True)}
     test = part_of(predictions, "test")
@@ -96,19 +96,19 @@ def evaluate(predictions: pd.DataFrame, raw: pd.DataFrame, decision: Decision) -
 
 
 def evaluate_slices(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, Any]:
-    """Compute the figures of groups of images that have something in common, for `metrics/slices.json`.
+    """Compute figures of slices by source, attribute and image measure, for `metrics/slices.json`.
 
-    A file of their own, so that the hundreds of them do not bury the headline in `dvc metrics diff`.
+    In a separate file, since hundreds of slices would bury the headline in `dvc metrics diff`.
 
     Args:
-        predictions: as `facemask.evaluation.selective.decided` gives it.
-        manifest: for the attributes, columns `attr_<name>` (an empty value means unknown), and for what was measured.
+        predictions: as returned by `facemask.evaluation.selective.decided`.
+        manifest: has the attributes (columns `attr_<name>`; empty means unknown) and the measures.
 
     Returns:
         `{part: {"source": {name: figures}, "attribute": {attribute: {value: figures}}, "measure": {measure: {range:
-        figures}}, "worst": ...}}`. The figures are those of `figures`, and "interval" of the accuracy. Measures
-        are cut into `RANGES` ranges of about as many images each. "worst" names the slice with the lowest accuracy
-        among those of `ENOUGH` photographs or more; None if there is none.
+        figures}}, "worst": ...}}`. The figures are those of `figures`, and the "interval" of the accuracy.
+        Measures are binned into `RANGES` quantile ranges. "worst" is the slice with the lowest accuracy among those of
+        `ENOUGH` photographs or more; None if there is none.
     """
     attributes = [column for column in manifest.columns if column.startswith(ATTRIBUTE_PREFIX)]
     attributes = [column for column in attributes if not _names_images(manifest[column])]
@@ -128,7 +128,7 @@ def evaluate_slices(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[s
 
 
 def figures(rows: pd.DataFrame) -> dict[str, Any]:
-    """Headline figures, those of each class, and the confusion matrix of some predictions."""
+    """Compute headline figures, per-class figures and the confusion matrix of predictions."""
     return {
         **headline(rows),
         "photographs": int(rows["group"].nunique()),
@@ -138,12 +138,12 @@ def figures(rows: pd.DataFrame) -> dict[str, Any]:
 
 
 def headline(rows: pd.DataFrame) -> dict[str, float]:
-    """Accuracy, balanced accuracy and macro F1 over the classes that occur, and the number of images."""
+    """Compute accuracy, balanced accuracy and macro F1 over the classes that occur, and the number of images."""
     present = sorted(set(rows["label"]))
     return {
         "images": len(rows),
         "accuracy": float(accuracy_score(rows["label"], rows["prediction"])),
-        # Not scikit-learn's: it warns wherever a predicted class has no true image, as in small slices.
+        # Not scikit-learn's, which warns if a predicted class has no true image, as in small slices.
         "balanced_accuracy": float(
             np.mean([(rows.loc[rows["label"] == name, "prediction"] == name).mean() for name in present])
         ),
@@ -154,7 +154,7 @@ def headline(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def per_class(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Precision, recall, F1 and support of each class; 0 where a precision is undefined."""
+    """Compute precision, recall, F1 and support of each class; undefined precision is 0."""
     columns = precision_recall_fscore_support(rows["label"], rows["prediction"], labels=CLASSES, zero_division=0.0)
     return {
         name: {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(support)}
@@ -163,7 +163,7 @@ def per_class(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
 
 
 def confusion(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Count images by true class, then by predicted class."""
+    """Return the confusion matrix: images by true class, then by predicted class."""
     counts = confusion_matrix(rows["label"], rows["prediction"], labels=CLASSES)
     return {actual: dict(zip(CLASSES, map(int, row), strict=True)) for actual, row in zip(CLASSES, counts, strict=True)}
 
@@ -177,9 +177,9 @@ def _calibration(rows: pd.DataFrame) -> dict[str, float]:
 
 
 def named_intervals(rows: pd.DataFrame) -> dict[str, Any]:
-    """Compute the 95 % intervals of predictions, by photograph: as `bootstrap.intervals`, but with named ends.
+    """Compute `bootstrap.intervals` with named bounds.
 
-    A comparison of two revisions shows the ends one by one then.
+    `dvc metrics diff` then compares each bound.
     """
     named: dict[str, Any] = _named_bounds(intervals(rows))
     return named
@@ -199,7 +199,7 @@ def _slices(rows: pd.DataFrame, values: pd.Series) -> dict[str, Any]:
 
 
 def _ranges(values: pd.Series) -> pd.Series:
-    """Name for each value the range that it lies in; ranges of one measure sort by name as by value."""
+    """Return the name of the quantile range of each value; names sort in the order of the ranges."""
     edges = np.unique(np.quantile(values, np.linspace(0, 1, RANGES + 1)))
     if len(edges) == 1:
         return pd.Series(f"{edges[0]:g}", index=values.index)
@@ -220,17 +220,17 @@ def _worst(slices: Mapping[str, Any]) -> dict[str, Any] | None:
 
 
 def _names_images(attribute: pd.Series) -> bool:
-    """Tell whether an attribute, such as a path, has hardly a value twice: then it is nothing to slice by."""
+    """Return whether an attribute, such as a path, is almost unique per image and so useless for slicing."""
     known = attribute[attribute != ""]
     return bool(known.nunique() > len(known) / 2)
 
 
 def precision_recall_points(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give the precision of each class against the others, at `CURVE_POINTS` even steps of recall.
+    """Compute the one-vs-rest precision-recall curve of each class at `CURVE_POINTS` evenly spaced recalls.
 
     Returns:
-        Columns `recall` and one per class. At each recall the best precision at that recall or a higher one stands, the
-        interpolation of Manning et al., Introduction to Information Retrieval, chapter 8.4.
+        Columns `recall` and one per class. Precision is interpolated: the highest at this or a higher recall,
+        as in Manning et al., Introduction to Information Retrieval, chapter 8.4.
     """
     grid = np.linspace(0, 1, CURVE_POINTS)
     curves = {}
@@ -241,7 +241,7 @@ def precision_recall_points(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def roc_points(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give the true positive rate of each class against the others, at even steps of the false positive rate.
+    """Compute the one-vs-rest ROC curve of each class at evenly spaced false positive rates.
 
     Returns:
         Columns `false_positive_rate` and one per class.
@@ -255,11 +255,11 @@ def roc_points(rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def reliability(raw: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
-    """Compare confidence with accuracy before and after calibration.
+    """Compute reliability diagrams before and after calibration.
 
     Args:
-        raw: predictions before.
-        rows: the same after.
+        raw: predictions before calibration.
+        rows: the same after calibration.
 
     Returns:
         Columns `calibration` ("before" or "after"), `confidence`, `accuracy`, `images`; one row per bin with images.
@@ -272,7 +272,7 @@ def reliability(raw: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 
 def risk_coverage(rows: pd.DataFrame) -> pd.DataFrame:
-    """Give the share of errors among the surest predictions; columns `coverage` and `errors`."""
+    """Compute the risk-coverage curve; columns `coverage` and `errors`."""
     return risk_coverage_points(chosen_probability(rows), is_right(rows))
 
 

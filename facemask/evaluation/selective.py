@@ -1,4 +1,4 @@
-"""Leaving the doubtful to people: thresholds for a wanted precision, and what answering less is worth.
+"""Selective classification: abstain below a confidence threshold.
 
 R. El-Yaniv and Y. Wiener, "On the Foundations of Noise-free Selective Classification", 2010.
 """
@@ -16,7 +16,7 @@ from facemask.evaluation.calibration import fit_temperature, scaled
 from facemask.models.decision import Decision
 
 _STEPS = 100
-_LEAST = 0.5  # what is less likely than that is rather wrong than right
+_LEAST = 0.5  # a less likely class is more likely wrong than right
 
 
 def choose_decision(rows: pd.DataFrame, settings: EvaluateParams) -> Decision:
@@ -24,7 +24,7 @@ def choose_decision(rows: pd.DataFrame, settings: EvaluateParams) -> Decision:
 
     Args:
         rows: predictions of the part val, uncalibrated.
-        settings: the wanted precision and the costs.
+        settings: the target precision and the costs.
     """
     truth = truth_of(rows)
     temperature = fit_temperature(probabilities_of(rows), truth, rows["group"].nunique())
@@ -42,44 +42,44 @@ def choose_decision(rows: pd.DataFrame, settings: EvaluateParams) -> Decision:
 
 
 def decided(rows: pd.DataFrame, decision: Decision) -> pd.DataFrame:
-    """Calibrate the probabilities of predictions, and choose the classes by their costs."""
+    """Return predictions with calibrated probabilities and the classes of lowest expected cost."""
     probabilities = scaled(probabilities_of(rows), decision.temperature)
     chosen = np.asarray(CLASSES)[decision.choose(probabilities)]
     return rows.assign(prediction=chosen, **dict(zip(PROBABILITIES, probabilities.T, strict=True)))
 
 
 def cost_table(missed: float, false_alarm: float, mixed_up: float) -> dict[str, dict[str, float]]:
-    """Return what each answer costs, by true class.
+    """Return the cost of each prediction, by true class.
 
     Args:
-        missed: a face without a mask, or with one worn wrong, is taken for a mask worn right.
-        false_alarm: a mask worn right is taken for one worn wrong or for none.
-        mixed_up: a mask worn wrong is taken for none, or the other way round.
+        missed: no mask, or one worn incorrectly, is predicted as worn correctly.
+        false_alarm: a mask worn correctly is predicted as another class.
+        mixed_up: a mask worn incorrectly is predicted as no mask, or the reverse.
     """
     right = "with_mask"
 
-    def cost(actual: str, said: str) -> float:
-        if actual == said:
+    def cost(actual: str, predicted: str) -> float:
+        if actual == predicted:
             return 0.0
-        return missed if said == right else false_alarm if actual == right else mixed_up
+        return missed if predicted == right else false_alarm if actual == right else mixed_up
 
-    return {actual: {said: cost(actual, said) for said in CLASSES} for actual in CLASSES}
+    return {actual: {predicted: cost(actual, predicted) for predicted in CLASSES} for actual in CLASSES}
 
 
 def choose_threshold(confidence: NDArray[np.float64], is_right: NDArray[np.bool_], precision: float) -> float:
-    """Find the lowest threshold from which on at least the share `precision` of the answers are right.
+    """Return the lowest confidence threshold that reaches a precision.
 
     Args:
-        confidence: (n,) probability of the answer given, on images that the model was not trained on.
-        is_right: (n,) whether it was right.
-        precision: wanted share.
+        confidence: (n,) probability of the predicted class, on images that the model was not trained on.
+        is_right: (n,) whether the prediction is right.
+        precision: target share of right predictions above the threshold.
 
     Returns:
-        At least 0.5; 1 if no threshold is high enough, so that no such answer is given.
+        At least 0.5; 1 if no threshold reaches the precision, so that the class is never predicted.
     """
     order = np.argsort(-confidence, kind="stable")
     precisions = np.cumsum(is_right[order]) / np.arange(1, len(order) + 1)
-    # A threshold lets all answers of equal confidence in, or none.
+    # A threshold accepts all predictions of equal confidence, or none.
     ends = np.append(np.diff(confidence[order]) != 0, True) if len(order) else np.zeros(0, bool)
     enough = np.flatnonzero(ends & (precisions >= precision))
     if len(order) and not len(enough):
@@ -91,15 +91,15 @@ def choose_threshold(confidence: NDArray[np.float64], is_right: NDArray[np.bool_
 
 
 def risk_coverage_points(confidence: NDArray[np.float64], is_right: NDArray[np.bool_]) -> pd.DataFrame:
-    """Give the share of errors among the surest answers, by how many are answered.
+    """Compute the risk-coverage curve: errors among the most confident predictions.
 
     Args:
-        confidence: (n,) probability of the answer given.
-        is_right: (n,) whether it was right.
+        confidence: (n,) probability of the predicted class.
+        is_right: (n,) whether the prediction is right.
 
     Returns:
-        Columns `coverage`, in even steps from 0.01 to 1, rounded down to whole images but to one at
-        least, and `errors`, the share of wrong answers among so many.
+        Columns `coverage`, evenly spaced from 0.01 to 1, rounded down to whole images, at least one; and
+        `errors`, the share of wrong predictions among them.
     """
     order = np.argsort(-confidence, kind="stable")
     wrong = np.cumsum(~is_right[order])
@@ -111,7 +111,7 @@ def risk_coverage_points(confidence: NDArray[np.float64], is_right: NDArray[np.b
 def selective_figures(
     confidence: NDArray[np.float64], is_right: NDArray[np.bool_], is_certain: NDArray[np.bool_]
 ) -> Mapping[str, float | None]:
-    """Say how many images are answered and how many of these answers are wrong; None if none is answered."""
+    """Return coverage and error rates of selective classification; the error rate is None at zero coverage."""
     points = risk_coverage_points(confidence, is_right).set_index("coverage")["errors"]
     return {
         "answered": float(is_certain.mean()),

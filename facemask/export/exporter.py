@@ -1,6 +1,6 @@
-"""The trained model in the formats that people deploy, each compared with Keras on test images.
+"""Export the trained model to deployment formats, and compare each with Keras on test images.
 
-All formats take uint8 RGB (batch, side, side, 3) as `image` and give calibrated float32 `probabilities` (batch, 3).
+All formats take uint8 RGB (batch, side, side, 3) as `image` and return calibrated float32 `probabilities` (batch, 3).
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -23,26 +23,25 @@ from facemask.models.decision import Decision
 from facemask.models.graph import frozen_graph, to_onnx
 from facemask.models.tensorflow import keras, tf
 
-BATCH = 16  # images; every engine keeps room for the largest batch it has seen
+BATCH = 16  # images; every runtime keeps memory for the largest batch it has seen
 
 _REFERENCE = "keras"
-_CHANCE = 0.05  # p-value from which a loss may be chance
-# Of the int8 model these stay in float32: they take no time, and in 8 bits a probability would be one of 256 numbers, 0
-# among them.
+_CHANCE = 0.05  # p-value above which a loss may be chance
+# These layers of the int8 model stay in float32: they take no time, and 8-bit probabilities would have 256 values only,
+# including 0.
 _FLOAT_LAYERS = ["FULLY_CONNECTED", "SOFTMAX"]
 
 
 def export_model(model: Any, labels: Labels, calibration: Pixels, folder: Path) -> None:
     """Write every format of `facemask.export.formats.FORMATS` into `folder`.
 
-    The weights become constants of one graph first: that graph is what all formats are made of, it is small and quick
-    to load, and unlike a SavedModel with variables it has the same bytes every time.
+    All formats are converted from one graph with constant weights, which is small, loads quickly and, unlike a
+    SavedModel with variables, is byte-reproducible.
 
     Args:
         model: the calibrated Keras model.
-        labels: as `describe` gives it; written into the files.
-        calibration: uint8 (n, side, side, 3), training images from which the int8 model learns the range of each
-            layer's output.
+        labels: as returned by `describe`; written into the files.
+        calibration: uint8 (n, side, side, 3), training images that set the output ranges of the int8 model's layers.
         folder: an existing, empty folder.
     """
     saved_model = folder / FORMATS["saved_model"]
@@ -63,7 +62,7 @@ def export_model(model: Any, labels: Labels, calibration: Pixels, folder: Path) 
 
 
 def describe(model: Any, decision: Decision) -> dict[str, Any]:
-    """Say what a program needs to know to use the exports, for `labels.json` and for the files' own metadata."""
+    """Return the description of the model for `labels.json` and the metadata of the files."""
     return {
         "classes": list(CLASSES),
         "input": {"name": "image", "dtype": "uint8", "colours": "RGB", "height_width": list(model.input_shape[1:3])},
@@ -73,12 +72,12 @@ def describe(model: Any, decision: Decision) -> dict[str, Any]:
 
 
 def choose_calibration(training: pd.DataFrame, count: int, seed: int) -> list[str]:
-    """Choose at most `count` images, one of a photograph, as equally many of each class of each source as there are.
+    """Sample at most `count` images, one per photograph, balanced over classes and sources.
 
     Args:
         training: columns id, source, label and group.
-        count: how many.
-        seed: of the choice.
+        count: maximum number of images.
+        seed: random seed.
     """
     photographs = training.drop_duplicates("group").sample(frac=1, random_state=seed)
     turn = photographs.groupby(["source", "label"]).cumcount()
@@ -86,16 +85,16 @@ def choose_calibration(training: pd.DataFrame, count: int, seed: int) -> list[st
 
 
 def evenly_chosen(table: pd.DataFrame, count: int) -> pd.DataFrame:
-    """Choose at most `count` rows at even steps: images are sorted by class, and every class is to be compared."""
+    """Choose at most `count` evenly spaced rows; since images are sorted by class, all classes are included."""
     steps = np.linspace(0, len(table) - 1, min(count, len(table))).round().astype(int)
     return table.iloc[steps].reset_index(drop=True)
 
 
 def run_formats(folder: Path, batches: Iterable[Pixels]) -> dict[str, Probabilities]:
-    """Let every format classify the same images.
+    """Classify the same images with every format.
 
     Args:
-        folder: what `export_model` wrote.
+        folder: folder written by `export_model`.
         batches: uint8 (n, side, side, 3) each.
 
     Returns:
@@ -113,24 +112,24 @@ def compare_formats(outputs: Mapping[str, Probabilities], images: pd.DataFrame, 
     """Compare every format with Keras.
 
     Args:
-        outputs: as `run_formats` gives it.
+        outputs: as returned by `run_formats`.
         images: one row per image, columns label and group.
-        decision: makes answers of the probabilities.
+        decision: turns probabilities into predictions.
 
     Returns:
         `parity`: largest absolute difference of a probability, by format; `agreement`: share of images with the same
-        answer; `accuracy`; `int8_loss`: points of accuracy that int8 is below Keras, the number of photographs that
-        it names worse and better, and the p-value of a one-sided sign test of these (Dixon and Mood, 1946). Copies of a
-        photograph are answered alike, so they count as one.
+        prediction; `accuracy`; `int8_loss`: points of accuracy that int8 is below Keras, the numbers of photographs
+        predicted worse and better, and the p-value of a one-sided sign test of these (Dixon and Mood, 1946). Copies of
+        a photograph are correlated and count as one.
     """
-    answers = {name: np.asarray(CLASSES)[decision.choose(values)] for name, values in outputs.items()}
-    right = {name: values == images["label"].to_numpy() for name, values in answers.items()}
+    predictions = {name: np.asarray(CLASSES)[decision.choose(values)] for name, values in outputs.items()}
+    right = {name: values == images["label"].to_numpy() for name, values in predictions.items()}
     lost = pd.Series(right[_REFERENCE].astype(int) - right["tflite_int8"]).groupby(images["group"].to_numpy()).sum()
     worse, better = int((lost > 0).sum()), int((lost < 0).sum())
     others = [name for name in outputs if name != _REFERENCE]
     return {
         "parity": {name: float(np.abs(outputs[name] - outputs[_REFERENCE]).max()) for name in others},
-        "agreement": {name: float((answers[name] == answers[_REFERENCE]).mean()) for name in others},
+        "agreement": {name: float((predictions[name] == predictions[_REFERENCE]).mean()) for name in others},
         "accuracy": {name: float(values.mean()) for name, values in right.items()},
         "int8_loss": {
             "points": 100 * float(lost.sum()) / len(images),
@@ -142,35 +141,35 @@ def compare_formats(outputs: Mapping[str, Probabilities], images: pd.DataFrame, 
 
 
 def check_formats(figures: Mapping[str, Any], settings: ExportParams) -> None:
-    """Refuse exports that are not the model that was evaluated.
+    """Check that the exports agree with the evaluated model.
 
     Args:
-        figures: as `compare_formats` gives it.
+        figures: as returned by `compare_formats`.
         settings: the tolerances.
 
     Raises:
-        FacemaskError: a float format's probabilities differ by more than is allowed, or int8 loses more accuracy than
-            is allowed and that is no chance. On few images, one of them is more than the allowed loss.
+        FacemaskError: the probabilities of a float format differ by more than its tolerance, or int8 loses more
+            accuracy than allowed and the loss is significant; on few images, one mistake exceeds the allowed loss.
     """
     tolerances = dict.fromkeys(("saved_model", "tflite", "onnx"), "parity_tolerance")
     for name, setting in (tolerances | {"tflite_float16": "float16_tolerance"}).items():
         difference, tolerance = figures["parity"][name], getattr(settings, setting)
         if not difference <= tolerance:
             raise FacemaskError(
-                f"the {name} export gives other probabilities than Keras: they differ by up to {difference:.2g}, and "
-                f"export.{setting} allows {tolerance:.2g}"
+                f"the {name} export differs from Keras: probabilities differ by up to {difference:.2g}, and "
+                f"export.{setting} allows {tolerance:.2g}; raise it in params.yaml if the difference is acceptable"
             )
     loss = figures["int8_loss"]
     if loss["points"] > settings.int8_loss and loss["p"] < _CHANCE:
         raise FacemaskError(
             f"the tflite_int8 export is {loss['points']:.1f} points less accurate than Keras on the test images "
             f"({loss['worse']} photographs worse, {loss['better']} better), and export.int8_loss allows "
-            f"{settings.int8_loss:g}; try more export.calibration_images, or allow more"
+            f"{settings.int8_loss:g}; raise export.calibration_images, or export.int8_loss, in params.yaml"
         )
 
 
 def sizes(folder: Path) -> dict[str, int]:
-    """Bytes of each format."""
+    """Return the size of each format in bytes."""
     return {name: size_of(folder / path) for name, path in FORMATS.items()}
 
 
@@ -180,7 +179,7 @@ def _write_saved_model(graph: Any, folder: Path) -> None:
     module.serve = tf.function(lambda image: {"probabilities": graph(image)[0]}, input_signature=[signature])
     module.logits = tf.function(lambda image: {"logits": graph(image)[1]}, input_signature=[signature])
     tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve, "logits": module.logits})
-    # A random identity of this one save; loading does without.
+    # A random identifier of this save, not needed for loading.
     (folder / "fingerprint.pb").unlink()
 
 
@@ -189,7 +188,7 @@ def _converter(saved_model: Path) -> Any:
 
 
 def _to_float16(saved_model: Path) -> bytes:
-    """Keep the weights in 16 bits; they are turned into float32 when the model is loaded."""
+    """Convert with 16-bit weights, which become float32 when the model is loaded."""
     converter = _converter(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.target_spec.supported_types = [tf.float16]
@@ -198,11 +197,11 @@ def _to_float16(saved_model: Path) -> bytes:
 
 
 def _to_int8(saved_model: Path, calibration: Pixels) -> bytes:
-    """Compute in 8 bits, with a scale for each channel's weights (Jacob et al., 2018, arxiv.org/abs/1712.05877)."""
+    """Quantise to 8 bits, with per-channel weight scales (Jacob et al., 2018, arxiv.org/abs/1712.05877)."""
     converter = _converter(saved_model)
     converter.optimizations = [tf.lite.Optimize.DEFAULT]
     converter.representative_dataset = lambda: ([image[None]] for image in calibration)
-    # The way that TensorFlow's documentation shows for leaving some layers out, although nothing is debugged here.
+    # The documented way to exclude layers from quantisation; nothing is debugged here.
     options = tf.lite.experimental.QuantizationDebugOptions(denylisted_ops=_FLOAT_LAYERS)
     debugger = tf.lite.experimental.QuantizationDebugger(converter=converter, debug_options=options)
     content: bytes = debugger.get_nondebug_quantized_model()

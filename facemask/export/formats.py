@@ -1,4 +1,4 @@
-"""The exported model's files: how they are called, how large they are, and what runs each of them."""
+"""Exported formats: file names, sizes, and how to run them."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ NEED_TENSORFLOW = ("keras", "saved_model")
 
 
 def size_of(path: Path) -> int:
-    """Bytes of a file, or of all files in a folder."""
+    """Return the size in bytes of a file, or of all files in a folder."""
     return path.stat().st_size if path.is_file() else sum(size_of(below) for below in path.iterdir())
 
 
@@ -35,10 +35,10 @@ def open_format(folder: Path, name: str, threads: int | None = None) -> Run:
     Args:
         folder: the export folder.
         name: key of `FORMATS`.
-        threads: how many compute; None leaves it to the library. TensorFlow takes a number only before its first use.
+        threads: number of threads; None for the default of the runtime. TensorFlow takes it only before its first use.
 
     Returns:
-        From uint8 RGB (n, side, side, 3), n at least 1, to probabilities, float32 (n, 3).
+        Function from uint8 RGB (n, side, side, 3), n at least 1, to probabilities, float32 (n, 3).
     """
     openers = {".keras": _open_keras, "": _open_saved_model, ".tflite": _open_tflite, ".onnx": _open_onnx}
     path = folder / FORMATS[name]
@@ -50,7 +50,7 @@ def _open_tflite(path: Path, threads: int | None) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(model_path=str(path), num_threads=threads)
-    interpreter.allocate_tensors()  # says on stderr which delegate it uses, here and not at the first run
+    interpreter.allocate_tensors()  # logs its delegate to stderr now, not in the first run
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 
     def run(images: Pixels) -> Probabilities:

@@ -1,11 +1,10 @@
-"""What a program needs to know to use an exported model, written into each of its files and read back.
+"""Metadata in the exported files: write and read `labels.json`.
 
-- TFLite: in the format of TFLite's own metadata (ai.google.dev/edge/litert/models/metadata), which MediaPipe and
-  Netron read: tables in the file that name the input, the output and the classes, and a zip archive after the
-  model's end with `labels.txt`, which the tables refer to, and `labels.json`. Any program for zip files opens it;
-  the interpreter passes over it.
-- ONNX: in its metadata, one entry per key of `labels.json`, the value as JSON.
-- SavedModel: `assets.extra/labels.json`, the place that TensorFlow leaves to others.
+- TFLite: TFLite metadata (ai.google.dev/edge/litert/models/metadata), which MediaPipe and Netron read: tables that
+  name the input, the output and the classes, and an appended zip archive with `labels.txt`, which the tables refer to,
+  and `labels.json`. Any zip program opens it; the interpreter ignores it.
+- ONNX: metadata, one entry per key of `labels.json`, the value as JSON.
+- SavedModel: `assets.extra/labels.json`, reserved by TensorFlow for additional files.
 """
 
 import io
@@ -62,7 +61,7 @@ def add_to_saved_model(folder: Path, labels: Labels) -> None:
 
 
 def read_labels(path: Path) -> dict[str, Any]:
-    """Read `labels.json`, or what is in a `.tflite` or `.onnx` file or in the folder of a SavedModel."""
+    """Read `labels.json`, or the labels in a `.tflite` or `.onnx` file or a SavedModel folder."""
     if path.suffix == ".tflite":
         with zipfile.ZipFile(path) as archive:
             content = archive.read(_FILE)

@@ -1,4 +1,4 @@
-"""Drawing what was found into a picture: a frame around each face, and the answer in words."""
+"""Annotate images: a frame and a label for each face."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,25 +12,25 @@ from facemask.faces.detector import Box
 
 Colour = tuple[int, int, int]
 
-# Told apart by colour-blind people too: M. Okabe, K. Ito, "Color Universal Design", 2008. Grey is for anything else,
-# such as an answer that is uncertain.
+# Safe for colour-blind readers: M. Okabe, K. Ito, "Color Universal Design", 2008. Grey is for any other result, such
+# as uncertain.
 COLOURS: dict[str, Colour] = dict(zip(CLASSES, ((230, 159, 0), (0, 158, 115), (213, 94, 0)), strict=True))
 OTHERWISE: Colour = (153, 153, 153)
 
 _SMALLEST_TEXT = 11.0  # pixels
-_TEXT_SHARE = 1 / 40  # of the picture's shorter side
-_LINE_SHARE = 1 / 8  # of the text's size
-_BRIGHT = 140  # grey level from which black text can be read on a colour
+_TEXT_SHARE = 1 / 40  # of the shorter side of the image
+_LINE_SHARE = 1 / 8  # of the text size
+_BRIGHT = 140  # grey level from which black text is readable on a colour
 
 
 @dataclass(frozen=True)
 class Mark:
-    """What to draw for one face.
+    """Annotation of one face.
 
     Attributes:
-        box: where the face is.
-        answer: a class, or another word; it decides the colour.
-        text: what to write.
+        box: position of the face.
+        answer: a class, or another result; it sets the colour.
+        text: the label.
     """
 
     box: Box
@@ -42,7 +42,7 @@ def annotate(image: NDArray[np.uint8], marks: Sequence[Mark]) -> NDArray[np.uint
     """Draw a frame and a label for each face.
 
     Args:
-        image: uint8 (height, width, 3), RGB; it is left as it is.
+        image: uint8 (height, width, 3), RGB; not modified.
         marks: later ones are drawn over earlier ones.
 
     Returns:
@@ -71,13 +71,13 @@ def _write(
     frame: tuple[int, int, int],
     size: tuple[int, int],
 ) -> None:
-    """Write on a ground of the frame's colour: above the frame, below where that is outside, else at the picture's top.
+    """Write a label on the colour of the frame: above it if there is room, else below, else at the top of the image.
 
-    `frame` is left, top and bottom of the frame, `size` width and height of the picture.
+    `frame` is left, top and bottom of the frame, `size` the width and height of the image.
     """
     left, top, bottom = frame
     reach = draw.textbbox((0, 0), text, font=font)
-    ink = draw.textbbox((0, 0), "Ag", font=font)  # so that all labels are of one height
+    ink = draw.textbbox((0, 0), "Ag", font=font)  # the same height for all labels
     pad = (ink[3] - ink[1]) // 4
     width, height = round(reach[2]) + 2 * pad, round(ink[3] - ink[1]) + 2 * pad
     x = min(max(left, 0), max(size[0] - width, 0))

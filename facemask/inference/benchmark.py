@@ -1,8 +1,7 @@
-"""How fast each exported format classifies faces on this machine, side by side.
+"""Benchmark of the exported formats.
 
-Every format runs in a process of its own, so that none disturbs the others' memory and threads, and they take turns
-in short bursts, so that whatever else the machine does slows all of them alike. Where much else is done, the time that
-the processor spent on a face says more than the clock.
+Each format runs in its own process, so that formats share neither memory nor threads, and they take turns in short
+bursts, so that other load slows all of them alike. Under load, compare processor time rather than wall time.
 """
 
 import multiprocessing
@@ -42,17 +41,17 @@ _MOST_FILES = 512
 
 @dataclass(frozen=True)
 class Timing:
-    """What was measured of one format with one number of threads and one size of the batch.
+    """Timing of one format at one number of threads and one batch size.
 
     Attributes:
         format: key of `facemask.export.formats.FORMATS`.
-        threads: how many compute.
-        batch: faces at a time.
-        p50_ms, p95_ms: median and 95th percentile of the milliseconds a face: those of a batch, divided by its size.
-        processor_ms: median of the milliseconds a face that all threads together kept the processor busy.
+        threads: number of threads.
+        batch: batch size.
+        p50_ms, p95_ms: median and 95th percentile of the milliseconds per face (time of a batch / batch size).
+        processor_ms: median processor time per face in milliseconds, summed over threads.
         faces_per_second: over all timed runs.
-        size_bytes: of the file or folder.
-        agreement: share of the faces with the same answer as `REFERENCE`.
+        size_bytes: size of the file or folder.
+        agreement: share of faces with the same prediction as `REFERENCE`.
     """
 
     format: str
@@ -67,16 +66,16 @@ class Timing:
 
 
 def benchmark(folder: Path, formats: Sequence[str], faces: Pixels, rounds: int = ROUNDS) -> list[Timing]:
-    """Time every format with every number of `THREADS` and every size of `BATCHES`.
+    """Time every format at every number of `THREADS` and every batch size of `BATCHES`.
 
     Args:
         folder: the export folder.
-        formats: keys of `facemask.export.formats.FORMATS`, `REFERENCE` among them.
-        faces: uint8 RGB (n, side, side, 3), n at least 1; where there are fewer than a batch, they are repeated.
-        rounds: how often each format has its turn; a turn is 20 runs with one face and 2 with 32.
+        formats: keys of `facemask.export.formats.FORMATS`, including `REFERENCE`.
+        faces: uint8 RGB (n, side, side, 3), n at least 1; repeated to fill a batch.
+        rounds: number of turns per format; a turn is 20 runs with one face and 2 with 32.
 
     Raises:
-        FacemaskError: a format is missing or can't be run.
+        FacemaskError: a format is missing or cannot be run.
     """
     decision = Classifier(folder).decision
     for name in formats:
@@ -85,7 +84,7 @@ def benchmark(folder: Path, formats: Sequence[str], faces: Pixels, rounds: int =
     timings = []
     for threads in THREADS:
         with _workers(folder, formats, threads, faces) as workers:
-            answers = {name: decision.choose(_received(name, pipe)) for name, pipe in workers.items()}
+            predicted = {name: decision.choose(_received(name, pipe)) for name, pipe in workers.items()}
             seconds: dict[tuple[int, str], list[tuple[float, float]]] = {
                 (batch, name): [] for batch in BATCHES for name in formats
             }
@@ -105,19 +104,19 @@ def benchmark(folder: Path, formats: Sequence[str], faces: Pixels, rounds: int =
                     processor_ms=round(float(np.percentile(of_processor, 50)), 3),
                     faces_per_second=round(1000 / float(per_face.mean()), 1),
                     size_bytes=size_of(folder / FORMATS[name]),
-                    agreement=float((answers[name] == answers[REFERENCE]).mean()),
+                    agreement=float((predicted[name] == predicted[REFERENCE]).mean()),
                 )
             )
     return timings
 
 
 def choose_formats(every: bool) -> list[str]:
-    """Name all formats, or those that need no TensorFlow, which takes seconds to load and much memory."""
+    """Return the names of all formats, or of those that do not need TensorFlow."""
     return [name for name in FORMATS if every or name not in NEED_TENSORFLOW]
 
 
 def drawn_faces(side: int) -> Pixels:
-    """Draw faces of every class, as the source `sample` does: uint8 (48, side, side, 3)."""
+    """Return drawn faces of every class, uint8 (48, side, side, 3), from the generator of the source `sample`."""
     plans = [plan_portrait(label, index, seed=0) for index in range(_DRAWN_PER_CLASS) for label in CLASSES]
     drawn = (draw_portrait(plan, seed=0) for plan in plans)
     return np.stack([resize(decode(file), side) for file in track(drawn, len(plans), "draw faces")])
@@ -127,14 +126,14 @@ def read_faces(names: Sequence[str], side: int) -> tuple[Pixels, int]:
     """Read face crops.
 
     Args:
-        names: files, folders and patterns, as for `facemask predict`; of more than 512 files, not all are used.
-        side: of the model's input, pixels.
+        names: files, folders and patterns, as for `facemask predict`; more than 512 files are subsampled.
+        side: side of the model input, in pixels.
 
     Returns:
-        uint8 (n, side, side, 3), and how many files could not be used.
+        uint8 (n, side, side, 3), and the number of unusable files.
 
     Raises:
-        FacemaskError: no file could be used.
+        FacemaskError: no file is usable.
     """
     files = find_inputs(names)
     chosen = files[:: -(-len(files) // _MOST_FILES)]
@@ -143,14 +142,14 @@ def read_faces(names: Sequence[str], side: int) -> tuple[Pixels, int]:
         with suppress(UnusableImage, OSError):
             faces.append(resize(decode(Path(file.name).read_bytes()), side))
     if not faces:
-        raise FacemaskError(f"no picture in {', '.join(names)}; name pictures, or folders with pictures")
+        raise FacemaskError(f"no image in {', '.join(names)}; name images, or folders with images")
     return np.stack(faces), len(chosen) - len(faces)
 
 
 def processor() -> str:
-    """Name of this machine's processor and its number of cores."""
+    """Return the name of the processor and its number of cores."""
     model = platform.processor() or platform.machine()
-    try:  # where Linux says it; Python itself gives the architecture only
+    try:  # on Linux; Python itself only knows the architecture
         lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
         model = next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), model)
     except OSError:
@@ -159,7 +158,7 @@ def processor() -> str:
 
 
 def table(timings: Sequence[Timing]) -> str:
-    """Write timings as lines of text, a block for each number of threads and size of the batch."""
+    """Return timings as a text table, with a block for each number of threads and batch size."""
     titles = ("threads", "batch", "format", "p50 ms", "p95 ms", "cpu ms", "faces/s", "MB", "same answer")
     lines = ["{:>7} {:>6}  {:16}{:>8}{:>8}{:>8}{:>9}{:>6}{:>13}".format(*titles)]
     for place, one in enumerate(timings):
@@ -174,7 +173,7 @@ def table(timings: Sequence[Timing]) -> str:
 
 @contextmanager
 def _workers(folder: Path, formats: Sequence[str], threads: int, faces: Pixels) -> Iterator[dict[str, Any]]:
-    """Start a process for each format; give, by format, the pipe to talk to it."""
+    """Start a process for each format and yield the pipes to them, by format."""
     context = multiprocessing.get_context("spawn")
     pipes, processes = {}, []
     for name in formats:
@@ -193,7 +192,7 @@ def _workers(folder: Path, formats: Sequence[str], threads: int, faces: Pixels) 
 
 def _serve(pipe: Connection, folder: Path, name: str, threads: int, faces: Pixels) -> None:
     """Send the probabilities of the faces; then, for each (batch, runs) received, the seconds of each run."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent ends, and this process with it
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent handles it and ends this process
     try:
         run = open_format(folder, name, threads)
         pipe.send(_classified(run, faces))
@@ -202,8 +201,10 @@ def _serve(pipe: Connection, folder: Path, name: str, threads: int, faces: Pixel
             pipe.send(_seconds(run, np.resize(faces, (batch, *faces.shape[1:])), runs))
     except EOFError:
         return
-    except Exception as error:  # whatever a library says of its own files is told by the parent
-        pipe.send(FacemaskError(str(error)))
+    except FacemaskError as error:
+        pipe.send(error)
+    except Exception as error:  # the libraries raise errors of many types; the parent reports them
+        pipe.send(FacemaskError(f"{folder / FORMATS[name]} cannot be run ({error}); run `dvc repro export`"))
 
 
 def _classified(run: Run, faces: Pixels) -> Probabilities:
@@ -211,8 +212,8 @@ def _classified(run: Run, faces: Pixels) -> Probabilities:
 
 
 def _seconds(run: Run, batch: NDArray[np.uint8], runs: int) -> list[tuple[float, float]]:
-    """Time runs: by the clock, and of the processor."""
-    run(batch)  # others had the processor's cache, and another size of the batch takes other memory
+    """Return wall time and processor time of each run, in seconds."""
+    run(batch)  # warm up: caches, and memory for this batch size
     found = []
     for _ in range(runs):
         start, busy = time.perf_counter(), time.process_time()
@@ -223,9 +224,9 @@ def _seconds(run: Run, batch: NDArray[np.uint8], runs: int) -> list[tuple[float,
 
 def _received(name: str, pipe: Connection) -> Any:
     try:
-        answer = pipe.recv()
+        received = pipe.recv()
     except EOFError:
-        answer = FacemaskError("its process ended")
-    if isinstance(answer, FacemaskError):
-        raise FacemaskError(f"the format {name} can't be run: {answer}")
-    return answer
+        received = FacemaskError(f"the process of the format {name} ended; it may have run out of memory")
+    if isinstance(received, FacemaskError):
+        raise received
+    return received

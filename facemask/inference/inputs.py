@@ -1,4 +1,4 @@
-"""What a person names on the command line, as files: pictures, folders, patterns and standard input."""
+"""Input files of the command line: images, folders, patterns and standard input."""
 
 import glob
 import os
@@ -15,18 +15,17 @@ STANDARD_INPUT = "-"
 _SUFFIXES = frozenset(
     (".jpg", ".jpeg", ".jpe", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".jp2", ".avif", ".heic", ".heif")
 )
-_HEAD = 4096  # bytes, enough to tell the format of a picture
+_HEAD = 4096  # bytes; enough to detect an image format
 
 
 @dataclass(frozen=True)
 class Input:
-    """One file to look at.
+    """One input file.
 
     Attributes:
-        name: for people and programs, starting as it was given.
-        mirrored: its place in a folder of annotated pictures, ending in .jpg, .jpeg or .png; no two inputs have the
-            same.
-        problem: why there is nothing to look at; empty otherwise.
+        name: path of the file, starting as the user typed it.
+        mirrored: unique path in the folder of annotated images, ending in .jpg, .jpeg or .png.
+        problem: why the file cannot be read; empty if it can.
     """
 
     name: str
@@ -35,79 +34,78 @@ class Input:
 
 
 def find_inputs(given: Sequence[str]) -> list[Input]:
-    """List the files that are meant.
+    """List the input files.
 
-    A folder stands for the pictures in it and below, sorted by name; what is no picture, neither by name nor by
-    content, is passed over, and so is what is hidden or left behind by operating systems. A name that does not exist
-    and has `*`, `?` or `[` in it is a pattern, `**` for any folders in between; quoted, it reaches the command on every
-    system.
+    A folder is searched recursively, in sorted order, for images, recognised by name or content; hidden files and
+    those of operating systems are ignored. A name that does not exist and contains `*`, `?` or `[` is a glob pattern;
+    `**` matches any number of folders.
 
     Args:
-        given: names as they were typed; `-` is standard input.
+        given: names as typed; `-` is standard input.
     """
     taken: set[str] = set()
-    found = (one for name in given for one in _meant(name))
+    found = (one for name in given for one in _expand(name))
     return [one if one.problem else replace(one, mirrored=_free(one.mirrored, taken)) for one in found]
 
 
 def refuse_overwriting(inputs: Sequence[Input], targets: Sequence[Path]) -> None:
-    """Check that none of the files to be written is one of those to be read.
+    """Check that no output would overwrite an input.
 
     Raises:
-        FacemaskError: one is.
+        FacemaskError: an output is one of the inputs.
     """
     read = {_identity(Path(one.name)): one.name for one in inputs}
     read.pop(None, None)
     for target in targets:
         if clash := read.get(_identity(target)):
-            raise FacemaskError(f"{clash} would be overwritten by an annotated picture or a table: write elsewhere")
+            raise FacemaskError(f"{clash} would be overwritten; change --pictures or --output")
 
 
-def _meant(name: str) -> Iterator[Input]:
-    """Yield the files behind one name; their places in a mirror are wishes."""
+def _expand(name: str) -> Iterator[Input]:
+    """Yield the files that one name refers to; their `mirrored` paths may still collide."""
     if name == STANDARD_INPUT:
         yield Input(name, PurePath("standard_input"))
     elif Path(name).is_dir():
-        yield from _below(name)
+        yield from _search(name)
     elif glob.has_magic(name) and not os.path.lexists(name):
         matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 - Path.glob takes no absolute pattern
-        if "**" in name:  # which has found the files in folders already
+        if "**" in name:  # the files in these folders have matched too
             matches = [match for match in matches if not Path(match).is_dir()]
         for match in matches:
-            yield from _meant(match)
+            yield from _expand(match)
         if not matches:
-            yield Input(name, PurePath(), "no file has a name like this")
+            yield Input(name, PurePath(), "no file matches")
     else:
         yield Input(name, PurePath(Path(name).name))
 
 
-def _below(folder: str) -> Iterator[Input]:
+def _search(folder: str) -> Iterator[Input]:
     found = False
     problems: list[OSError] = []
     for place, folders, files in os.walk(folder, onerror=problems.append):
-        folders[:] = sorted(name for name in folders if not _passed_over(name))
+        folders[:] = sorted(name for name in folders if not _is_ignored(name))
         for name in sorted(files):
             path = Path(place, name)
-            if not _passed_over(name) and _is_picture(path):
+            if not _is_ignored(name) and _is_picture(path):
                 found = True
                 yield Input(str(path), path.relative_to(folder))
     for problem in problems:
         yield Input(str(problem.filename), PurePath(), problem.strerror or str(problem))
     if not found and not problems:
-        yield Input(folder, PurePath(), "no picture in this folder")
+        yield Input(folder, PurePath(), "no image in this folder")
 
 
-def _passed_over(name: str) -> bool:
+def _is_ignored(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX" or is_junk(name)
 
 
 def _is_picture(path: Path) -> bool:
-    """Tell whether a file means to be a picture, broken ones included."""
+    """Return whether a file is an image, possibly a broken one."""
     if path.suffix.lower() in _SUFFIXES:
         return True
     try:
         if not path.is_file():
-            return False  # a pipe would be waited for
+            return False  # reading a pipe would block
         with path.open("rb") as file:
             decode(file.read(_HEAD))
     except UnusableImage as error:
@@ -118,7 +116,7 @@ def _is_picture(path: Path) -> bool:
 
 
 def _free(below: PurePath, taken: set[str]) -> PurePath:
-    """Choose a name for an annotated picture that no other has, on file systems that ignore case as well."""
+    """Return an unused path for an annotated image, unique on case-insensitive file systems too."""
     suffix = below.suffix if below.suffix.lower() in (".jpg", ".jpeg", ".png") else ".jpg"
     free, number = below.with_suffix(suffix), 1
     while str(free).casefold() in taken:
@@ -129,7 +127,7 @@ def _free(below: PurePath, taken: set[str]) -> PurePath:
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
-    """Return what tells a file from all others under whatever name, None where there is no such file."""
+    """Return device and inode of a file, which identify it under any name; None if it does not exist."""
     try:
         status = path.stat()
     except (OSError, ValueError):

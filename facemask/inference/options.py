@@ -1,4 +1,4 @@
-"""How faces in a picture are looked for and answered for: no other module is loaded, so that `--help` is quick."""
+"""Options of `facemask predict`; imports no heavy module, so that `--help` stays quick."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,12 +12,12 @@ class Options:
     """Settings of `facemask predict`.
 
     Attributes:
-        faces: find them, or take the whole picture for a cropped face.
-        margin: around a found face, as a share of its box on each side.
-        min_face: pixels; a face with a smaller box is not classified.
-        min_score: of the detector, 0 to 1.
-        small_faces: whether to look for smaller faces too, which takes longer.
-        pictures: folder for annotated pictures; None for none.
+        faces: detect faces ("find"), or treat each image as one cropped face ("crop").
+        margin: added on each side of a detected face, as a share of its box.
+        min_face: in pixels; smaller faces are not classified.
+        min_score: minimum detector score, 0 to 1.
+        small_faces: also detect smaller faces, which is slower.
+        pictures: folder for annotated images; None for none.
     """
 
     faces: Literal["find", "crop"] = "find"

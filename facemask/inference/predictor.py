@@ -1,4 +1,4 @@
-"""Finding and classifying faces with the exported models: LiteRT only, so that it starts without TensorFlow."""
+"""Detect and classify faces with the exported models, using LiteRT only: TensorFlow is not imported."""
 
 import io
 import json
@@ -30,8 +30,8 @@ from facemask.models.decision import Decision
 TOO_SMALL = "too small"
 
 _JPEG_QUALITY = 92
-_FILES_PER_WORKER = 4  # loading the models for fewer takes longer than it saves
-_AHEAD = 2  # files per worker that are worked on beyond the next one to answer
+_FILES_PER_WORKER = 4  # for fewer, loading the models takes longer than it saves
+_AHEAD = 2  # files per worker that are read ahead
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -39,13 +39,13 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Face:
-    """What the models say of one face.
+    """Prediction for one face.
 
     Attributes:
-        box: where it is in the picture, with the detector's score; None where the picture was given as a face.
+        box: position in the image, with the detector score; None with `faces="crop"`.
         answer: a class, `uncertain` or `too small`.
-        label: the chosen class, also where its probability is too low for an answer; empty where the face is too small.
-        probabilities: of each class, calibrated; empty where the face is too small.
+        label: the predicted class, also if `answer` is `uncertain`; empty if the face is too small.
+        probabilities: calibrated probability of each class; empty if the face is too small.
     """
 
     box: Box | None
@@ -56,14 +56,14 @@ class Face:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What the models say of one file.
+    """Predictions for one file.
 
     Attributes:
-        file: as it was given.
-        width: of the picture, upright, in pixels; 0 where the file could not be used.
-        height: likewise.
+        file: its name, as given.
+        width: width of the upright image in pixels; 0 if the file could not be used.
+        height: its height, likewise.
         faces: from left to right.
-        problem: why the file could not be used; empty where it could.
+        problem: why the file could not be used; empty if it could.
     """
 
     file: str
@@ -74,31 +74,31 @@ class Prediction:
 
 
 class Classifier:
-    """An exported TFLite model, ready to use; not to be shared between threads.
+    """The exported TFLite classifier. Not thread-safe.
 
     Attributes:
-        image_size: side of the model's input, in pixels.
-        decision: how its probabilities become answers.
+        image_size: side of the model input, in pixels.
+        decision: turns probabilities into predictions.
     """
 
     def __init__(self, folder: Path) -> None:
         """Load `model.tflite` and `labels.json` from an export folder.
 
         Raises:
-            FacemaskError: a file is missing or broken, or the model was made for other classes.
+            FacemaskError: a file is missing or broken, or the model has other classes.
         """
         try:
             labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
             classes = tuple(labels["classes"])
             if classes != CLASSES:
-                raise FacemaskError(f"the model in {folder} tells {', '.join(classes)} apart, not {', '.join(CLASSES)}")
+                raise FacemaskError(f"its classes are {', '.join(classes)}, not {', '.join(CLASSES)}")
             self.image_size = int(labels["input"]["height_width"][0])
             self.decision = Decision.model_validate({key: labels[key] for key in Decision.model_fields})
             self._run = open_format(folder, "tflite", threads=1)
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise FacemaskError(
-                f"no usable model in {folder}: {error}; run `dvc repro` (or `dvc pull export` where there is a "
-                "DVC remote), or name another folder with --model"
+                f"no usable model in {folder}: {error}; run `dvc repro` (or `dvc pull export` if there is a DVC "
+                "remote), or choose another folder with --model"
             ) from error
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -114,13 +114,13 @@ class Classifier:
 
 
 class Predictor:
-    """Both models, ready to use; not to be shared between threads."""
+    """Face detector and classifier. Not thread-safe."""
 
     def __init__(self, folder: Path, options: Options) -> None:
         """Load the models from an export folder.
 
         Raises:
-            FacemaskError: one is missing or broken.
+            FacemaskError: a model is missing or broken.
         """
         self._classifier = Classifier(folder)
         levels = SMALL_FACES if options.small_faces else LEVELS
@@ -128,7 +128,7 @@ class Predictor:
         self._options = options
 
     def predict(self, image: NDArray[np.uint8]) -> tuple[Face, ...]:
-        """Find and classify the faces of a picture, uint8 RGB (height, width, 3); they come from left to right."""
+        """Return the classified faces of an image, uint8 RGB (height, width, 3), from left to right."""
         if self._detector is None:
             return tuple(self._classify([image], [None]))
         boxes = self._detector.detect(image, self._options.min_score)
@@ -139,10 +139,10 @@ class Predictor:
         return tuple(known.get(box, Face(box, TOO_SMALL, "", {})) for box in boxes)
 
     def predict_file(self, file: Input) -> Prediction:
-        """Answer for one file, and write its annotated picture; a file that can't be used gets a `problem`.
+        """Predict one file and write its annotated image; an unusable file gets a `problem`.
 
         Raises:
-            FacemaskError: the annotated picture can't be written.
+            FacemaskError: the annotated image cannot be written.
         """
         if file.problem:
             return Prediction(file.name, 0, 0, (), file.problem)
@@ -163,39 +163,37 @@ class Predictor:
             return []
         size, decision = self._classifier.image_size, self._classifier.decision
         probabilities = self._classifier.probabilities(np.stack([resize(crop, size) for crop in crops]))
-        chosen, answers = decision.choose(probabilities), decision.answers(probabilities)
+        chosen, results = decision.choose(probabilities), decision.answers(probabilities)
         return [
-            Face(box, answer, CLASSES[place], {name: round(float(p), 6) for name, p in zip(CLASSES, row, strict=True)})
-            for box, answer, place, row in zip(boxes, answers, chosen, probabilities, strict=True)
+            Face(box, result, CLASSES[place], {name: round(float(p), 6) for name, p in zip(CLASSES, row, strict=True)})
+            for box, result, place, row in zip(boxes, results, chosen, probabilities, strict=True)
         ]
 
 
 def predict_files(folder: Path, files: Sequence[Input], options: Options) -> Iterator[Prediction]:
-    """Answer for files, in their order, as many at a time as there are cores.
-
-    Only a few pictures are in memory at once, however many files there are.
+    """Predict files in order, in parallel on all cores, with only a few images in memory at a time.
 
     Raises:
-        FacemaskError: a model is missing or broken; before the first answer.
+        FacemaskError: a model is missing or broken; raised before the first prediction.
     """
     workers = min(_cores(), -(-len(files) // _FILES_PER_WORKER))
-    # Made here and not in the threads: what they say on stderr is held back, and that is not to be done at once.
+    # Created here, not in the threads: loading redirects stderr, which is not thread-safe.
     idle: SimpleQueue[Predictor] = SimpleQueue()
     for _ in range(workers):
         idle.put(Predictor(folder, options))
 
-    def answer(file: Input) -> Prediction:
+    def predict(file: Input) -> Prediction:
         predictor = idle.get()
         try:
             return predictor.predict_file(file)
         finally:
             idle.put(predictor)
 
-    return _in_order(answer, files, workers)
+    return _in_order(predict, files, workers)
 
 
 def describe(face: Face) -> str:
-    """Put an answer in a few words: `with_mask 98.3%`, `uncertain: with_mask 52.0%`, `too small`."""
+    """Return a short label: `with_mask 98.3%`, `uncertain: with_mask 52.0%`, `too small`."""
     if face.answer == TOO_SMALL:
         return face.answer
     likeliest = f"{face.label} {face.probabilities[face.label]:.1%}"
@@ -203,7 +201,7 @@ def describe(face: Face) -> str:
 
 
 def _in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Yield the results of threads in the order of the items, of which only a few are begun ahead."""
+    """Apply `work` in threads and yield the results in order, reading only a few items ahead."""
     with ThreadPoolExecutor(max(workers, 1)) as pool:
         begun: deque[Future[Result]] = deque()
         try:
@@ -236,7 +234,7 @@ def _write_picture(path: Path, image: NDArray[np.uint8]) -> None:
         write_bytes(path, packed.getvalue())
     except OSError as error:
         raise FacemaskError(
-            f"{path} can't be written ({error.strerror}): name another folder with --pictures"
+            f"{path} cannot be written ({error.strerror}); choose another folder with --pictures"
         ) from error
 
 

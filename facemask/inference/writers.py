@@ -1,4 +1,4 @@
-"""Predictions as a table, as JSON or as CSV, written one by one as they come."""
+"""Write predictions as a table, JSON or CSV, one file at a time."""
 
 import csv
 import io
@@ -22,37 +22,37 @@ _COLUMNS = ("file", "face", *_BOX, "score", "answer", "label", *(f"p_{name}" for
 
 
 class Writer(Protocol):
-    """Writes predictions to a stream; nothing is complete before `end`."""
+    """Writes predictions to a stream; the output is complete after `end`."""
 
     def add(self, prediction: Prediction) -> None:
-        """Write what is said of one file."""
+        """Write the predictions of one file."""
 
     def end(self) -> None:
-        """Write what comes last."""
+        """Complete the output."""
 
 
 class Table:
-    """A line for each face; files without one get a line as well."""
+    """One line per face; a file without faces gets one line too."""
 
     def __init__(self, stream: TextIO, width: int) -> None:
-        """Write to `stream`; names of files get a column of `width` characters."""
+        """Write to `stream`, with a file name column of `width` characters."""
         self._stream, self._width = stream, width
 
     def add(self, prediction: Prediction) -> None:
         """Write the lines of one file."""
         if prediction.problem:
-            said = [f"not used: {prediction.problem}"]
+            results = [f"not used: {prediction.problem}"]
         else:
-            said = [_line(face) for face in prediction.faces] or [NO_FACE]
+            results = [_line(face) for face in prediction.faces] or [NO_FACE]
         name = printable(prediction.file)
-        self._stream.writelines(f"{name:{self._width}}  {line}\n" for line in said)
+        self._stream.writelines(f"{name:{self._width}}  {line}\n" for line in results)
 
     def end(self) -> None:
-        """Nothing comes last."""
+        """Do nothing: every line is complete."""
 
 
 class Json:
-    """An array with an object for each file."""
+    """A JSON array with one object per file."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream, self._between = stream, "[\n"
@@ -69,7 +69,7 @@ class Json:
             }
             for face in prediction.faces
         ]
-        # Escapes stand for all that is not ASCII: names of files need not be text, and terminals obey some characters.
+        # Everything outside ASCII is escaped: file names may contain invalid text or terminal control characters.
         self._stream.write(self._between + json.dumps({**vars(prediction), "faces": faces}))
         self._between = ",\n"
 
@@ -79,7 +79,7 @@ class Json:
 
 
 class Csv:
-    """A row for each face; files without one get a row as well."""
+    """One CSV row per face; a file without faces gets one row too."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -88,30 +88,30 @@ class Csv:
 
     def add(self, prediction: Prediction) -> None:
         """Write the rows of one file."""
-        # A program needs the true name; a terminal would obey it.
+        # A terminal would act on control characters in a name; a program needs the exact name.
         name = printable(prediction.file) if self._stream.isatty() else prediction.file
         for number, face in enumerate(prediction.faces, start=1):
             probabilities = {f"p_{label}": p for label, p in face.probabilities.items()}
-            answer = {"score": _score(face), "answer": face.answer, "label": face.label}
-            self._rows.writerow({"file": name, "face": number, **_edges(face), **answer, **probabilities})
+            result = {"score": _score(face), "answer": face.answer, "label": face.label}
+            self._rows.writerow({"file": name, "face": number, **_edges(face), **result, **probabilities})
         if not prediction.faces:
-            answer = {"problem": prediction.problem} if prediction.problem else {"answer": NO_FACE}
-            self._rows.writerow({"file": name, **answer})
+            result = {"problem": prediction.problem} if prediction.problem else {"answer": NO_FACE}
+            self._rows.writerow({"file": name, **result})
 
     def end(self) -> None:
-        """Nothing comes last."""
+        """Do nothing: every line is complete."""
 
 
 @dataclass(frozen=True)
 class FileCounts:
-    """Numbers of files: all, those that could not be used, and those in which no face was found."""
+    """Numbers of files: all, unusable ones, and usable ones without a face."""
 
     files: int
     unusable: int
     faceless: int
 
     def remarks(self) -> list[str]:
-        """Say what a person should know of beside the answers."""
+        """Return remarks for the user about unusable files and files without faces."""
         lines = []
         if self.faceless:
             lines.append(f"no face in {self.faceless} of {self.files} files; if each shows one face, use --faces crop")
@@ -121,7 +121,7 @@ class FileCounts:
 
 
 def write_all(predictions: Iterable[Prediction], writers: Sequence[Writer]) -> FileCounts:
-    """Write predictions as they come, each to all writers, and end them."""
+    """Write each prediction to all writers as it arrives, then complete them."""
     files = unusable = faceless = 0
     for prediction in predictions:
         files += 1
@@ -135,9 +135,9 @@ def write_all(predictions: Iterable[Prediction], writers: Sequence[Writer]) -> F
 
 
 def printing(layout: str, files: Sequence[str]) -> Writer:
-    """Print predictions of these files as `table`, `json` or `csv`."""
+    """Return a writer to standard output; `layout` is `table`, `json` or `csv`."""
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Not every terminal knows every letter; better a code for it than no answer.
+        # Escape characters that the terminal cannot encode, instead of failing.
         sys.stdout.reconfigure(errors="backslashreplace")
     if layout == "table":
         return Table(sys.stdout, max(len(printable(file)) for file in files))
@@ -146,10 +146,10 @@ def printing(layout: str, files: Sequence[str]) -> Writer:
 
 @contextmanager
 def writing_to(path: Path) -> Iterator[Writer]:
-    """Write predictions into a file, as its suffix says (see `SUFFIXES`); it appears at the end.
+    """Yield a writer to a file, in the format of its suffix (see `SUFFIXES`); the file appears when complete.
 
     Raises:
-        FacemaskError: the file can't be written.
+        FacemaskError: the file cannot be written.
     """
     try:
         with (
@@ -157,14 +157,16 @@ def writing_to(path: Path) -> Iterator[Writer]:
             draft.open("w", encoding="utf-8", errors="surrogateescape", newline="") as stream,
         ):
             yield SUFFIXES[path.suffix.lower()](stream)
-    except BrokenPipeError:  # of another stream, written meanwhile
+    except BrokenPipeError:  # of another stream, such as stdout
         raise
     except OSError as error:
-        raise FacemaskError(f"{path} can't be written ({error.strerror}): name another file") from error
+        raise FacemaskError(
+            f"{path} cannot be written ({error.strerror}); choose another file with --output"
+        ) from error
 
 
 def printable(name: str) -> str:
-    """Show a file's name without characters that a terminal would obey, or that are no text."""
+    """Return a file name with control characters and invalid text escaped."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape", "surrogatepass").decode() for c in name)
 
 

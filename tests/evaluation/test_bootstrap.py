@@ -148,7 +148,7 @@ def test_an_undefined_figure_has_no_interval() -> None:
 
 
 def test_a_prediction_that_is_no_class_is_refused() -> None:
-    with pytest.raises(ValueError, match="'maybe' is none of the classes"):
+    with pytest.raises(ValueError, match="'maybe' is not one of the classes"):
         tally(rows_of((WITH, ["maybe"])))
 
 

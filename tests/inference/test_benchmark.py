@@ -91,8 +91,8 @@ def test_without_a_model_the_message_says_how_to_get_one(tmp_path: Path) -> None
     assert "Traceback" not in done.stderr
 
 
-def test_a_folder_without_pictures_is_told(tmp_path: Path) -> None:
-    with pytest.raises(FacemaskError, match="no picture in"):
+def test_a_folder_without_pictures_is_an_error(tmp_path: Path) -> None:
+    with pytest.raises(FacemaskError, match="no image in"):
         read_faces([str(tmp_path)], 32)
 
 

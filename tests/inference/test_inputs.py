@@ -61,7 +61,7 @@ def test_in_a_folder_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
 
 def test_an_empty_folder_is_told(tmp_path: Path) -> None:
     (one,) = find_inputs([str(tmp_path)])
-    assert (one.name, one.problem) == (str(tmp_path), "no picture in this folder")
+    assert (one.name, one.problem) == (str(tmp_path), "no image in this folder")
 
 
 def test_a_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
@@ -74,7 +74,7 @@ def test_a_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
 
 def test_a_pattern_without_matches_is_told(tmp_path: Path) -> None:
     (one,) = find_inputs([str(tmp_path / "*.png")])
-    assert one.problem == "no file has a name like this"
+    assert one.problem == "no file matches"
 
 
 def test_a_file_with_brackets_in_its_name_is_no_pattern(tmp_path: Path) -> None:

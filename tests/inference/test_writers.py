@@ -127,7 +127,7 @@ def test_a_file_of_answers_appears_when_it_is_complete(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
-        pytest.raises(FacemaskError, match=r"answers\.csv can't be written"),
+        pytest.raises(FacemaskError, match=r"answers\.csv cannot be written"),
         writing_to(tmp_path / "file/answers.csv"),
     ):
         pass

@@ -1,4 +1,4 @@
-"""Video in and out through OpenCV: from files, cameras and streams to pictures, from pictures to files and a window."""
+"""Read video from files, cameras and streams, and write it to files or a window, with OpenCV."""
 
 import os
 import queue
@@ -22,28 +22,28 @@ from facemask.core.stderr import quiet_stderr
 
 Picture = NDArray[np.uint8]
 
-# OpenCV's wheels have no encoder for H.264. No browser plays the MPEG-4 that they write; VP8 is for those, and takes
-# ten times as long.
+# OpenCV's wheels have no H.264 encoder. Browsers do not play the MPEG-4 that they write; VP8 they do, but encoding it
+# takes ten times as long.
 CODECS = {".mp4": "mp4v", ".webm": "VP80"}
 
-_PATIENCE = 10.0  # seconds, for a source to open, and for its next picture
-_TRIES = 100  # pictures in a row that can't be read; after that it is the end
-_RATES = (1.0, 240.0)  # frames a second that are believed; some sources say 0, or 90,000
+_TIMEOUT = 10.0  # seconds, to open a source, and to wait for its next frame
+_TRIES = 100  # unreadable frames in a row that end the video
+_RATES = (1.0, 240.0)  # plausible frames per second; some sources report 0, or 90,000
 _USUAL_RATE = 25.0
-_LARGEST_WINDOW = 1280  # pixels; a person may enlarge it
-_MISSED = 1.0  # seconds at the end of a video, from which on it counts as cut off
+_LARGEST_WINDOW = 1280  # pixels; the user may enlarge it
+_MISSED = 1.0  # seconds missing at the end from which a video counts as truncated
 
 
-class SourceLost(FacemaskError):  # noqa: N818 - it tells what happened to the source
-    """A source stopped delivering pictures before its end."""
+class SourceLost(FacemaskError):  # noqa: N818 - named after the event
+    """A source stopped delivering frames before its end."""
 
 
 @dataclass(frozen=True)
 class Frame:
-    """One picture of a video.
+    """One frame of a video.
 
     Attributes:
-        time: in seconds from the first picture; each is later than the one before.
+        time: seconds since the first frame; strictly increasing.
         image: uint8 (height, width, 3), RGB.
     """
 
@@ -52,35 +52,35 @@ class Frame:
 
 
 class VideoSource:
-    """A video file, a camera or a stream, opened; to be gone through once.
+    """An open video file, camera or stream; can be read once.
 
     Attributes:
-        name: for messages, without what may be secret in an address.
-        live: whether its pictures come by themselves, and those that are not taken in time are gone.
-        rate: pictures a second, of those that are looked at.
-        seconds: length of the video; None if it has none, or does not say.
-        height: of its pictures, in pixels.
-        width: likewise.
+        name: for messages, without credentials.
+        live: whether frames that are not read in time are lost.
+        rate: frames per second that are processed.
+        seconds: length of the video; None if unknown.
+        height: height of the frames, in pixels.
+        width: width of the frames, in pixels.
     """
 
     def __init__(self, source: str, every: int = 1) -> None:
-        """Open a source and read its first picture.
+        """Open a source and read its first frame.
 
         Args:
             source: path of a video file, number of a camera, or address of a stream (`rtsp://`, `http://` ...).
-            every: 1 to look at every picture, n to look at every n-th.
+            every: process every n-th frame only.
 
         Raises:
-            FacemaskError: there is no such source, it can't be opened, or it holds no video.
+            FacemaskError: the source does not exist, cannot be opened, or contains no video.
         """
         _silence_opencv()
         self._source = source
-        self.name = _without_secrets(source)
+        self.name = _redacted(source)
         self._every = every
         self._capture = _open(source)
         first = self._read(skip=0)
         if first is None:
-            raise FacemaskError(_why_not(source, self.name))
+            raise FacemaskError(_open_error(source, self.name))
         self._first = first
         self.height, self.width = first.shape[:2]
         count, said = self._capture.get(cv2.CAP_PROP_FRAME_COUNT), self._capture.get(cv2.CAP_PROP_FPS)
@@ -90,21 +90,21 @@ class VideoSource:
         self.live = _is_camera(source) or (_is_address(source) and self.seconds is None)
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
-        """Yield the pictures: all, in order, or of a live source the newest each time. At the end the source is closed.
+        """Yield the frames: all of a file, or the newest each time of a live source; then close the source.
 
-        A picture that can't be read is passed over.
+        Unreadable frames are skipped.
 
         Args:
-            stop: ends this when it is set, by a signal's handler or another thread.
+            stop: ends the iteration when set, by a signal handler or another thread.
 
         Raises:
-            SourceLost: a live source ended or sent nothing for ten seconds, or a video is shorter than it should be.
-            FacemaskError: the file holds a single picture.
+            SourceLost: a live source ended or sent nothing for ten seconds, or a video file is truncated.
+            FacemaskError: the file contains a single image.
         """
         return self._newest(stop) if self.live else self._all(stop)
 
     def reads(self, path: Path) -> bool:
-        """Tell whether this is the file that is read."""
+        """Return whether `path` is the file being read."""
         own = Path(self._source)
         return path.exists() and own.exists() and path.samefile(own)
 
@@ -122,9 +122,9 @@ class VideoSource:
         self._capture.release()
 
     def _check_end(self, last: float) -> None:
-        """Raise if no more pictures can be had though the last one, at so many seconds, should not be the last."""
+        """Raise if the video is truncated: its last frame, at `last` seconds, is too far from its end."""
         if self.seconds is None and last == 0:
-            raise FacemaskError(f"{self.name} is a single picture, not a video")
+            raise FacemaskError(f"{self.name} is a single image, not a video")
         if self.seconds is not None and self.seconds - last > _MISSED + 1 / self.rate:
             raise SourceLost(
                 f"{self.name} can be read up to second {last:.1f} of {self.seconds:.1f}; the rest is missing or damaged"
@@ -144,15 +144,15 @@ class VideoSource:
             enough.set()
             reader.join(timeout=1.0)
         if not stop.is_set():
-            raise SourceLost(f"{self.name} sends no more pictures")
+            raise SourceLost(f"{self.name} stopped sending frames")
 
     def _deliver(self, arrived: "queue.Queue[Picture | None]", enough: threading.Event) -> None:
-        """Read as fast as pictures come and keep the newest one only: who is slow skips some, and never lags behind."""
+        """Read frames as they arrive and keep only the newest: a slow consumer skips frames and does not lag."""
         while not enough.is_set():
             image = self._read(self._every - 1)
             if image is None:
                 with suppress(queue.Full):
-                    arrived.put(None, timeout=_PATIENCE)
+                    arrived.put(None, timeout=_TIMEOUT)
                 break
             with suppress(queue.Empty):
                 arrived.get_nowait()
@@ -160,7 +160,7 @@ class VideoSource:
         self._capture.release()
 
     def _read(self, skip: int) -> Picture | None:
-        """Read the next picture after `skip` others, passing over broken ones; None at the end."""
+        """Read the next frame after skipping `skip`, and broken ones; None at the end."""
         for _ in range(_TRIES):
             for _ in range(skip):
                 self._capture.grab()
@@ -171,7 +171,7 @@ class VideoSource:
 
 
 class VideoFile:
-    """A video that is being written; see `write_video`."""
+    """A video file being written; see `write_video`."""
 
     def __init__(self, writer: cv2.VideoWriter, height: int, width: int) -> None:
         self._writer = writer
@@ -179,9 +179,9 @@ class VideoFile:
         self.written = 0
 
     def write(self, image: Picture, times: int = 1) -> None:
-        """Append a picture, uint8 (height, width, 3), RGB, once or several times.
+        """Append a frame, uint8 (height, width, 3), RGB, once or several times.
 
-        It is stretched if it has not the size of the video, as when a camera is turned.
+        A frame of another size, as after rotating a camera, is resized.
         """
         if (image.shape[1], image.shape[0]) != self._size:
             image = cv2.resize(image, self._size, interpolation=cv2.INTER_AREA)
@@ -193,48 +193,50 @@ class VideoFile:
 
 @contextmanager
 def write_video(path: Path, rate: float, height: int, width: int) -> Iterator[VideoFile]:
-    """Write a video file; it appears, or replaces another, when it is whole.
+    """Write a video file; it appears, or replaces an older one, when complete.
 
     Args:
-        path: of the file; its ending is one of `CODECS`.
-        rate: pictures a second.
-        height: of the pictures, in pixels.
-        width: likewise.
+        path: path of the file; its suffix is a key of `CODECS`.
+        rate: frames per second.
+        height: height of the frames, in pixels.
+        width: width of the frames, in pixels.
 
     Raises:
-        FacemaskError: it can't be written, or not to its end.
+        FacemaskError: the file cannot be written, or not completely.
     """
     if path.suffix.lower() not in CODECS:
-        raise FacemaskError(f"{path} can't be written as a video; name a file that ends in {' or '.join(CODECS)}")
+        raise FacemaskError(f"{path} cannot be written as a video; name a file that ends in {' or '.join(CODECS)}")
     try:
         with atomic_path(path) as draft:
             with quiet_stderr():
                 codec = cv2.VideoWriter.fourcc(*CODECS[path.suffix.lower()])
-                # MPEG-4 counts time in at most 65,535ths of a second; two decimals always fit.
+                # MPEG-4 stores time in at most 1/65,535 s; two decimals always fit.
                 writer = cv2.VideoWriter(str(draft), codec, round(rate, 2), (width, height))
             try:
                 if not writer.isOpened():
-                    raise FacemaskError(f"{path} can't be written; OpenCV has no encoder here, or may not write there")
+                    raise FacemaskError(
+                        f"{path} cannot be written: OpenCV has no encoder, or no permission; choose another file"
+                    )
                 video = VideoFile(writer, height, width)
                 yield video
             finally:
                 writer.release()
-            # OpenCV does not tell when a picture could not be written.
+            # OpenCV does not report failed writes.
             found = cv2.VideoCapture(str(draft)).get(cv2.CAP_PROP_FRAME_COUNT)
             if abs(found - video.written) > 1:
-                raise FacemaskError(f"{path} could not be written to its end; is the disk full?")
+                raise FacemaskError(f"{path} was not written completely; is the disk full?")
     except OSError as error:
-        raise FacemaskError(f"{path} can't be written: {error.strerror or error}") from error
+        raise FacemaskError(f"{path} cannot be written ({error.strerror or error}); choose another file") from error
 
 
 class Window:
-    """A window that shows pictures."""
+    """A window that shows frames."""
 
     def __init__(self, title: str, height: int, width: int) -> None:
-        """Open the window, for pictures of this size in pixels.
+        """Open a window for frames of this size in pixels.
 
         Raises:
-            FacemaskError: this OpenCV has no windows, or there is no screen.
+            FacemaskError: this OpenCV build has no windows, or there is no display.
         """
         _require_windows()
         self._title = title
@@ -244,20 +246,20 @@ class Window:
         cv2.resizeWindow(title, round(width * scale), round(height * scale))
 
     def show(self, image: Picture, seconds: float) -> bool:
-        """Show a picture, uint8 (height, width, 3), RGB, for at least so long; tell whether the person wants more.
+        """Show a frame, uint8 (height, width, 3), RGB, for at least `seconds`; return whether to go on.
 
-        Who has seen enough closes the window or presses q or Escape.
+        Closing the window, q and Escape end the video.
         """
         cv2.imshow(self._title, cv2.cvtColor(image, cv2.COLOR_RGB2BGR))
         key = cv2.waitKey(max(round(1000 * seconds), 1))
         try:
             return key not in (ord("q"), 27) and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) >= 1
         except cv2.error:
-            return False  # with its last window closed, Qt has nothing left to ask
+            return False  # raised by Qt after its last window is closed
 
 
 def _silence_opencv() -> None:
-    """Have OpenCV and FFmpeg inside it log nothing: what matters of it is said here, in other words."""
+    """Turn off the logs of OpenCV and FFmpeg; errors are reported by this module."""
     os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
 
@@ -270,8 +272,8 @@ def _is_address(source: str) -> bool:
     return "://" in source
 
 
-def _without_secrets(source: str) -> str:
-    """Name a source without the password before the host of an address, and without its query."""
+def _redacted(source: str) -> str:
+    """Return a source without the user and password of an address, and without its query."""
     if not _is_address(source):
         return f"camera {source}" if source.isdecimal() else source
     return re.sub(r"://[^/]*@", "://", source.partition("?")[0])
@@ -280,53 +282,53 @@ def _without_secrets(source: str) -> str:
 def _open(source: str) -> cv2.VideoCapture:
     if not _is_address(source):
         return cv2.VideoCapture(int(source) if source.isdecimal() else source)
-    patience = round(1000 * _PATIENCE)
-    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, patience, cv2.CAP_PROP_READ_TIMEOUT_MSEC, patience]
+    timeout = round(1000 * _TIMEOUT)
+    limits = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, timeout, cv2.CAP_PROP_READ_TIMEOUT_MSEC, timeout]
     return cv2.VideoCapture(source, cv2.CAP_ANY, limits)
 
 
-def _why_not(source: str, name: str) -> str:
-    """Say why a source could not be opened or read, and what to do, as far as that can be told from outside."""
+def _open_error(source: str, name: str) -> str:
+    """Return a message that says why a source could not be opened, as far as can be told, and what to do."""
     if _is_address(source):
         return (
-            f"{name} can't be reached or sends no video; check the address, the network, and the name and password if "
-            "it needs them"
+            f"{name} cannot be reached or sends no video; check the address, the network, and user and password if "
+            "needed"
         )
     if _is_camera(source):
         device = Path(f"/dev/video{source}") if source.isdecimal() else Path(source)
         if sys.platform == "linux" and not device.exists():
-            return f"there is no {name} ({device}); `ls /dev/video*` lists those that there are"
+            return f"{name} ({device}) does not exist; `ls /dev/video*` lists the cameras"
         if sys.platform == "linux" and not os.access(device, os.R_OK | os.W_OK):
-            return f"{name} ({device}) may not be used by you; become a member of the group that owns it, often `video`"
-        return f"{name} can't be opened; is it plugged in, allowed in the system's settings, and not used elsewhere?"
+            return f"no permission to use {name} ({device}); join the group that owns it, often `video`"
+        return f"{name} cannot be opened; check that it is connected, allowed in the system settings, and not in use"
     path = Path(source)
     if not path.exists():
-        return f"{name} is missing; name a video file, the number of a camera, or the address of a stream"
+        return f"{name} is missing; name a video file, a camera number, or the address of a stream"
     if not path.is_file():
-        return f"{name} is not a file; name a video file, the number of a camera, or the address of a stream"
+        return f"{name} is not a file; name a video file, a camera number, or the address of a stream"
     if not os.access(path, os.R_OK):
-        return f"{name} may not be read by you"
-    return f"{name} is not a video that OpenCV can read, or it is cut off or damaged"
+        return f"no permission to read {name}; change its permissions"
+    return f"{name} is not a video that OpenCV can read, or it is truncated or damaged"
 
 
 def _take(arrived: "queue.Queue[Picture | None]", stop: threading.Event) -> Picture | None:
-    """Wait for the next picture; None if there is none in time, no more at all, or if `stop` is set."""
-    deadline = time.monotonic() + _PATIENCE
+    """Return the next frame; None on timeout, at the end, or if `stop` is set."""
+    deadline = time.monotonic() + _TIMEOUT
     while not stop.is_set() and time.monotonic() < deadline:
         with suppress(queue.Empty):
-            # In short waits, since a signal's handler can set `stop` but wake nobody.
+            # Short waits, since a signal handler can set `stop` but not wake this thread.
             return arrived.get(timeout=0.1)
     return None
 
 
 def _require_windows() -> None:
-    """Try to open a window in a process of its own: with no screen, Qt does not raise, it ends the process."""
+    """Open a window in another process first: without a display, Qt does not raise but aborts the process."""
     attempt = [sys.executable, "-c", "import cv2; cv2.namedWindow('facemask')"]
     if subprocess.run(attempt, capture_output=True, check=False).returncode == 0:
         return
     if cv2.currentUIFramework():
-        raise FacemaskError("no window can be opened here: there is no screen; leave out --show, or use --output")
+        raise FacemaskError("no window can be opened: there is no display; use --output instead of --show")
     raise FacemaskError(
-        "this OpenCV can't open windows; leave out --show, or run `pip uninstall opencv-python-headless` and "
+        "this OpenCV build has no windows; leave out --show, or run `pip uninstall opencv-python-headless` and "
         "`pip install opencv-python`"
     )

@@ -1,4 +1,4 @@
-"""The people in a video: what is said of each, steadied over time, and how many there are and were."""
+"""People in a video: smoothed predictions for each, and counts."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -9,24 +9,24 @@ from numpy.typing import NDArray
 
 from facemask.core.classes import CLASSES
 from facemask.faces.detector import Box
-from facemask.inference.video.smoothing import SteadyProbabilities
+from facemask.inference.video.smoothing import SmoothedProbabilities
 from facemask.inference.video.tracker import Track, Tracker
 from facemask.models.decision import UNCERTAIN, Decision
 
 OUTCOMES = (*CLASSES, UNCERTAIN)
 
-_SECONDS_IN_VIEW = 0.3  # a face that the detector misses for less is still there
+_SECONDS_IN_VIEW = 0.3  # a face missed for less time is still in view
 
 
 @dataclass(frozen=True)
 class Person:
-    """Somebody in view.
+    """A person in view.
 
     Attributes:
-        number: from 1 on, in the order in which people came.
-        box: where the face is, or should be by its motion if it was not looked for.
-        answer: one of `OUTCOMES`, steadied.
-        probability: of the class that was chosen, steadied; if it is too low, the answer is `uncertain`.
+        number: from 1, in order of appearance.
+        box: detected position of the face, or the one extrapolated from its motion.
+        answer: one of `OUTCOMES`, after smoothing.
+        probability: smoothed probability of the predicted class; below its threshold, `answer` is `uncertain`.
     """
 
     number: int
@@ -37,13 +37,13 @@ class Person:
 
 @dataclass(frozen=True)
 class Counts:
-    """How many there are of each answer; every one of `OUTCOMES` is a key.
+    """Counts by outcome; every one of `OUTCOMES` is a key.
 
     Attributes:
-        time: in seconds from the first picture.
+        time: seconds since the first frame.
         in_view: faces in view at that time.
-        seen: people seen so far, each under the answer that was given most often. Who is away for more than a second
-            and comes back counts again.
+        seen: people seen so far, each under its most frequent outcome. A person who returns after more than a second
+            counts again.
     """
 
     time: float
@@ -52,58 +52,58 @@ class Counts:
 
 
 @dataclass
-class _Opinion:
-    """What is said of a face: its steadied probabilities, the answer now, and how often each answer was given."""
+class _History:
+    """Predictions for one face: smoothed probabilities, current outcome, and the number of frames with each outcome."""
 
-    steady: SteadyProbabilities = field(default_factory=SteadyProbabilities)
+    smoothed: SmoothedProbabilities = field(default_factory=SmoothedProbabilities)
     answer: str = UNCERTAIN
     probability: float = 0.0
-    given: Counter[str] = field(default_factory=Counter)
+    outcomes: Counter[str] = field(default_factory=Counter)
 
 
 class People:
-    """Follows the faces of one video. Of those that are gone it keeps nothing but how many there were."""
+    """Tracks the people of one video. Of people who left, only counts are kept."""
 
     def __init__(self, decision: Decision) -> None:
         self._decision = decision
         self._tracker = Tracker()
-        self._opinions: dict[Track, _Opinion] = {}
+        self._histories: dict[Track, _History] = {}
         self._gone: Counter[str] = Counter()
 
     def update(self, time: float, boxes: Sequence[Box], probabilities: NDArray[np.float32]) -> None:
-        """Take in the next picture.
+        """Process the next frame.
 
         Args:
-            time: of the picture, in seconds, later than that of the last one.
-            boxes: n faces found in it, those too that the detector is not sure of.
-            probabilities: of each, (n, 3), in the order of `CLASSES`.
+            time: time of the frame in seconds, later than the previous one.
+            boxes: n detected faces, including those with a low score.
+            probabilities: (n, 3), in the order of `CLASSES`.
         """
         for track, row in zip(self._tracker.follow(time, boxes), probabilities, strict=True):
             if track is None:
                 continue
-            opinion = self._opinions.setdefault(track, _Opinion())
-            steadied = opinion.steady.add(time, row)[None]
-            opinion.answer = self._decision.answers(steadied)[0]
-            opinion.probability = float(steadied[0, self._decision.choose(steadied)[0]])
-            opinion.given[opinion.answer] += 1
+            history = self._histories.setdefault(track, _History())
+            smoothed = history.smoothed.add(time, row)[None]
+            history.answer = self._decision.answers(smoothed)[0]
+            history.probability = float(smoothed[0, self._decision.choose(smoothed)[0]])
+            history.outcomes[history.answer] += 1
         for track in self._tracker.forget(time):
-            opinion = self._opinions.pop(track)
+            history = self._histories.pop(track)
             if track.number:
-                self._gone[_most_given(opinion)] += 1
+                self._gone[_most_frequent(history)] += 1
 
     def in_view(self, time: float) -> list[Person]:
-        """Return who is in view at `time`, in seconds, in the order of the numbers."""
+        """Return the people in view at `time`, in seconds, by number."""
         people = [
-            Person(track.number, track.expected(time), opinion.answer, opinion.probability)
-            for track, opinion in self._opinions.items()
+            Person(track.number, track.expected(time), history.answer, history.probability)
+            for track, history in self._histories.items()
             if track.number and time - track.time <= _SECONDS_IN_VIEW
         ]
         return sorted(people, key=lambda person: person.number)
 
     def counts(self, time: float) -> Counts:
-        """Count who is in view at `time`, in seconds, and who was so far."""
+        """Count the people in view at `time`, in seconds, and those seen so far."""
         in_view = Counter(person.answer for person in self.in_view(time))
-        here = Counter(_most_given(opinion) for track, opinion in self._opinions.items() if track.number)
+        here = Counter(_most_frequent(history) for track, history in self._histories.items() if track.number)
         return Counts(
             round(time, 3),
             {answer: in_view[answer] for answer in OUTCOMES},
@@ -111,5 +111,5 @@ class People:
         )
 
 
-def _most_given(opinion: _Opinion) -> str:
-    return opinion.given.most_common(1)[0][0]
+def _most_frequent(history: _History) -> str:
+    return history.outcomes.most_common(1)[0][0]

@@ -1,4 +1,4 @@
-"""Steadying what is said of a face that is seen in many frames."""
+"""Temporal smoothing of class probabilities."""
 
 from collections import deque
 
@@ -6,28 +6,28 @@ import numpy as np
 from numpy.typing import NDArray
 
 _SECONDS = 0.6
-_LEAST_FRAMES = 3  # where frames are so rare that fewer fall into those seconds
+_LEAST_FRAMES = 3  # used even if they span more than those seconds
 
 
-class SteadyProbabilities:
-    """The mean of a face's probabilities over the last 0.6 seconds, without the frame that is furthest from it.
+class SmoothedProbabilities:
+    """Mean probabilities of a face over the last 0.6 seconds, without the frame furthest from the mean.
 
-    A mean over all would let one wrong frame pull a sure answer below its threshold. A median would stand that too, but
-    it stays sure where frames contradict each other, which the mean of the rest does not.
+    In a plain mean, one wrong frame could pull a confident prediction below its threshold. A median is as robust, but
+    stays confident when frames contradict each other, which this mean does not.
     """
 
     def __init__(self) -> None:
         self._recent: deque[tuple[float, NDArray[np.float32]]] = deque()
 
     def add(self, time: float, probabilities: NDArray[np.float32]) -> NDArray[np.float64]:
-        """Take in what the model says of one more frame.
+        """Add the probabilities of one more frame.
 
         Args:
-            time: of the frame, in seconds.
+            time: time of the frame, in seconds.
             probabilities: float32 (3,), in the order of `CLASSES`.
 
         Returns:
-            The steadied probabilities, float64 (3,).
+            The smoothed probabilities, float64 (3,).
         """
         self._recent.append((time, probabilities))
         while len(self._recent) > _LEAST_FRAMES and time - self._recent[0][0] >= _SECONDS:

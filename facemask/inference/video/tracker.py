@@ -1,9 +1,9 @@
-"""Following faces from frame to frame: boxes in, numbered tracks out.
+"""Track faces from frame to frame.
 
-As in SORT (A. Bewley et al., "Simple online and realtime tracking", ICIP 2016, https://arxiv.org/abs/1602.00763), each
-face is looked for where its motion takes it, and all are assigned at once. The distance counts in place of the overlap:
-a face is small, and between two frames it often moves further than its own width. As in ByteTrack (Y. Zhang et al.,
-ECCV 2022, https://arxiv.org/abs/2110.06864), a face that the detector is not sure of continues a track but begins none.
+As in SORT (A. Bewley et al., "Simple online and realtime tracking", ICIP 2016, https://arxiv.org/abs/1602.00763), the
+position of each face is predicted from its motion, and boxes are assigned to tracks jointly. Distance replaces overlap:
+faces are small, and often move further than their width between two frames. As in ByteTrack (Y. Zhang et al., ECCV
+2022, https://arxiv.org/abs/2110.06864), a box with a low score can continue a track but not start one.
 """
 
 from collections.abc import Sequence
@@ -16,22 +16,22 @@ from scipy.optimize import linear_sum_assignment
 from facemask.faces.defaults import MIN_SCORE
 from facemask.faces.detector import Box
 
-_REACH = 1.5  # in sides of a face: what is further from where it is expected is another face
-_FRAMES_TO_BELIEVE = 3  # running; what the detector takes for a face in one or two frames is often none
-_SECONDS_TO_FORGET = 1.0  # a face that is turned away or covered for less keeps its number
-_AGILITY = 0.5  # weight of the last step in the mean motion
+_REACH = 1.5  # in sides of a face: the largest distance between predicted and detected position
+_FRAMES_TO_CONFIRM = 3  # in a row; detections in one or two frames are often false
+_SECONDS_TO_FORGET = 1.0  # a face that is lost for less time keeps its number
+_MOMENTUM_STEP = 0.5  # weight of the last step in the running mean of the motion
 
 
 @dataclass(eq=False)
 class Track:
-    """One face, for as long as it is followed.
+    """Track of one face.
 
     Attributes:
-        box: where it was seen last.
-        time: when that was, in seconds.
-        frames: in how many frames it was seen.
-        number: from 1 on, in the order in which faces were believed to be faces; 0 until then.
-        motion: float64 (2,), right and down, in pixels a second.
+        box: last detected position.
+        time: time of that detection, in seconds.
+        frames: number of frames with a detection.
+        number: from 1, in the order of confirmation; 0 until then.
+        motion: float64 (2,), right and down, in pixels per second.
     """
 
     box: Box
@@ -41,44 +41,44 @@ class Track:
     motion: NDArray[np.float64]
 
     def expected(self, time: float) -> Box:
-        """Where the face should be at `time`, in seconds, if it goes on as before."""
+        """Return the position extrapolated to `time`, in seconds."""
         right, down = self.motion * (time - self.time)
         box = self.box
         return Box(box.left + right, box.top + down, box.right + right, box.bottom + down, box.score)
 
 
 class Tracker:
-    """Tells which face of a frame is which of the frame before.
+    """Assigns the faces of each frame to tracks.
 
     Attributes:
-        tracks: the faces that are followed now.
+        tracks: the current tracks.
     """
 
     def __init__(self) -> None:
         self.tracks: list[Track] = []
-        self._believed = 0
+        self._confirmed = 0
 
     def follow(self, time: float, boxes: Sequence[Box]) -> list[Track | None]:
-        """Give each face of the next frame its track: one that was followed before, or a new one.
+        """Assign each face of the next frame to an existing or a new track.
 
         Args:
-            time: of the frame, in seconds, later than that of the last one.
-            boxes: the faces in the frame, those too that the detector is not sure of.
+            time: time of the frame in seconds, later than the previous one.
+            boxes: the detected faces, including those with a low score.
 
         Returns:
-            The track of each box, in their order. It gets its number in the third frame running in which the detector
-            is sure of it. None for an unsure box that continues no track with a number.
+            The track of each box. A track gets its number in the third frame in a row with a high score. None for a
+            box with a low score that continues no numbered track.
         """
         return [self._continue(time, box, track) for box, track in zip(boxes, self._match(time, boxes), strict=True)]
 
     def forget(self, time: float) -> list[Track]:
-        """Give up the faces that by `time` have not been seen for over a second, or never got a number; return them."""
+        """Remove and return tracks not seen for over a second at `time`, and those that were not confirmed."""
         gone = [track for track in self.tracks if time - track.time > (_SECONDS_TO_FORGET if track.number else 0)]
         self.tracks = [track for track in self.tracks if track not in gone]
         return gone
 
     def _continue(self, time: float, box: Box, track: Track | None) -> Track | None:
-        """Add a box to the track that it was matched with, or to a new one."""
+        """Add a box to its matched track, or to a new one."""
         if box.score < MIN_SCORE and not (track and track.number):
             return None
         if track is None:
@@ -86,16 +86,16 @@ class Tracker:
             self.tracks.append(track)
         else:
             step = (_places([box])[0] - _places([track.box])[0]) / (time - track.time)
-            track.motion += _AGILITY * (step - track.motion)
+            track.motion += _MOMENTUM_STEP * (step - track.motion)
             track.box, track.time = box, time
         track.frames += 1
-        if track.frames == _FRAMES_TO_BELIEVE:
-            self._believed += 1
-            track.number = self._believed
+        if track.frames == _FRAMES_TO_CONFIRM:
+            self._confirmed += 1
+            track.number = self._confirmed
         return track
 
     def _match(self, time: float, boxes: Sequence[Box]) -> list[Track | None]:
-        """Assign tracks to boxes so that the faces have moved as little as possible; None for a face that is new."""
+        """Return the track of each box with the smallest total distance; None for a new face."""
         matched: list[Track | None] = [None] * len(boxes)
         if not boxes or not self.tracks:
             return matched
@@ -107,7 +107,7 @@ class Tracker:
 
 
 def _distances(expected: Sequence[Box], boxes: Sequence[Box]) -> NDArray[np.float64]:
-    """How far n faces are from m, in place and in size, in sides of a face: (n, m)."""
+    """Return distances in position and size between n and m faces, in sides of a face: (n, m)."""
     gaps = _places(boxes)[None] - _places(expected)[:, None]
     sizes, others = (np.array([box.side for box in group]) for group in (expected, boxes))
     scales = np.sqrt(sizes[:, None] * others[None])
@@ -115,5 +115,5 @@ def _distances(expected: Sequence[Box], boxes: Sequence[Box]) -> NDArray[np.floa
 
 
 def _places(boxes: Sequence[Box]) -> NDArray[np.float64]:
-    """Middles of n boxes: (n, 2)."""
+    """Return the centres of n boxes: (n, 2)."""
     return np.array([((box.left + box.right) / 2, (box.top + box.bottom) / 2) for box in boxes])

@@ -1,4 +1,4 @@
-"""Watching a video: each face found, classified, followed, drawn where that is asked for, and counted."""
+"""Detect, classify, track and count the faces in a video, and draw them."""
 
 import math
 import signal
@@ -24,36 +24,36 @@ from facemask.inference.video.capture import Frame, Picture, SourceLost, VideoFi
 from facemask.inference.video.people import Counts, People, Person
 from facemask.models.decision import UNCERTAIN
 
-# Looking takes most of the time, and ten times a second is enough to follow faces by how they move. A little less than
-# 0.1, as the times of pictures are rounded.
-_SECONDS_TO_LOOK = 0.095
+# Detection takes most of the time, and ten times per second are enough for tracking. Slightly less than 0.1, since
+# timestamps are rounded.
+_DETECTION_INTERVAL = 0.095
 
-_LEAST_SCORE = 0.5  # the detector is seldom as sure of a face with a mask as of one without
+_MIN_SCORE = 0.5  # masked faces have lower scores than bare ones
 
 
 class Watcher:
-    """Looks at the pictures of one video.
+    """Detects and classifies the faces of one video.
 
     Attributes:
-        people: who was seen so far.
+        people: the people seen so far.
     """
 
     def __init__(self, detector: FaceDetector, classifier: Classifier) -> None:
         self._detector = detector
         self._classifier = classifier
-        self._looked = -math.inf
+        self._detected_at = -math.inf
         self.people = People(classifier.decision)
 
     def look(self, frame: Frame) -> None:
-        """Look for faces in the next picture, unless the last look was just before it."""
-        if frame.time - self._looked < _SECONDS_TO_LOOK:
+        """Detect faces in the next frame, unless the last detection was less than 0.1 seconds ago."""
+        if frame.time - self._detected_at < _DETECTION_INTERVAL:
             return
-        self._looked = frame.time
-        boxes = [box for box in self._detector.detect(frame.image, _LEAST_SCORE) if box.side >= MIN_FACE]
+        self._detected_at = frame.time
+        boxes = [box for box in self._detector.detect(frame.image, _MIN_SCORE) if box.side >= MIN_FACE]
         self.people.update(frame.time, boxes, self._classify(frame.image, boxes))
 
     def _classify(self, image: Picture, boxes: Sequence[Box]) -> NDArray[np.float32]:
-        """Probabilities of the n faces of a picture, (n, 3)."""
+        """Return the probabilities of n faces, (n, 3)."""
         if not boxes:
             return np.zeros((0, len(CLASSES)), np.float32)
         crops = [resize(crop_face(image, box), self._classifier.image_size) for box in boxes]
@@ -68,26 +68,25 @@ def watch_video(
     output: Path | None = None,
     show: bool = False,
 ) -> Iterator[Counts]:
-    """Watch a video to its end, and count.
+    """Process a video to its end, and count faces.
 
     Args:
-        source: where the pictures come from.
-        watcher: new, for this video.
-        stop: ends the watching when it is set.
-        interval: seconds of the video from one count to the next.
-        output: a video file to write with the faces marked. Of a live source it shows each picture for as long as it
-            was the newest.
-        show: whether to show the same in a window; a file is then played no faster than it was taken.
+        source: the video.
+        watcher: a new one for this video.
+        stop: ends the processing when set.
+        interval: seconds of video between two counts.
+        output: video file to write with marked faces. For a live source, frames are repeated to keep its speed.
+        show: also show the frames in a window; a file then plays at its own speed at most.
 
     Yields:
-        Counts in every interval, and last those at the end.
+        Counts after every interval, then the final ones.
 
     Raises:
-        FacemaskError: no window can be opened, or `output` can't be written, or is the file that is read.
-        SourceLost: the source ended too early; this comes after the last counts, and the video written so far stays.
+        FacemaskError: no window can be opened, or `output` cannot be written, or is the input.
+        SourceLost: the source ended too early; raised after the final counts, and the video written so far is kept.
     """
     if output and source.reads(output):
-        raise FacemaskError(f"{output} is the video that is read; name another file with --output")
+        raise FacemaskError(f"{output} is the input; choose another file with --output")
     lost = None
     with ExitStack() as stack:
         video = stack.enter_context(write_video(output, source.rate, source.height, source.width)) if output else None
@@ -114,16 +113,16 @@ def watch_video(
 
 
 def mark_people(image: Picture, people: Sequence[Person]) -> Picture:
-    """Draw people into a picture, uint8 (height, width, 3), RGB, which is left as it is."""
-    marks = [Mark(person.box, person.answer, f"{person.number} {_said(person)}") for person in people]
+    """Return a copy of an image, uint8 (height, width, 3), RGB, with people marked."""
+    marks = [Mark(person.box, person.answer, f"{person.number} {_label(person)}") for person in people]
     return annotate(image, marks)
 
 
 class StopSignal(threading.Event):
-    """Set by Ctrl-C, or by what ends a service (SIGTERM).
+    """Event that is set by Ctrl-C (SIGINT) or SIGTERM.
 
     Attributes:
-        number: of the signal that came; 0 before.
+        number: of the received signal; 0 if none.
     """
 
     number = 0
@@ -144,12 +143,12 @@ def stop_on_signal() -> Iterator[StopSignal]:
 
 
 def describe(counts: Counts, seconds: float | None) -> str:
-    """Put counts into a line for people; `seconds` is the length of the video, None where it has none."""
+    """Return counts as a line of text; `seconds` is the length of the video, None if unknown."""
     length = "" if seconds is None else f" of {seconds:.1f}"
     return f"{counts.time:.1f}{length} s: in view {_listed(counts.in_view)}; seen {_listed(counts.seen)}"
 
 
-def _said(person: Person) -> str:
+def _label(person: Person) -> str:
     return UNCERTAIN if person.answer == UNCERTAIN else f"{person.answer} {person.probability:.0%}"
 
 
@@ -158,5 +157,5 @@ def _listed(numbers: dict[str, int]) -> str:
 
 
 def _times(frame: Frame, source: VideoSource, video: VideoFile) -> int:
-    """How often to write a picture so that a live source, of which pictures are skipped, plays at its own speed."""
+    """Return how often to write a frame so that a live source with skipped frames plays at its own speed."""
     return max(round(frame.time * source.rate) + 1 - video.written, 0) if source.live else 1

@@ -98,8 +98,8 @@ def test_a_file_that_is_cut_off_gives_what_it_has_and_says_so(tmp_path: Path) ->
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("missing.mp4", None, "is missing; name a video file, the number of a camera, or the address of a stream"),
-        ("text.mp4", b"no video\n" * 100, "is not a video that OpenCV can read, or it is cut off or damaged"),
+        ("missing.mp4", None, "is missing; name a video file, a camera number, or the address of a stream"),
+        ("text.mp4", b"no video\n" * 100, "is not a video that OpenCV can read, or it is truncated or damaged"),
         ("empty.mp4", b"", "is not a video that OpenCV can read"),
     ],
 )
@@ -112,7 +112,7 @@ def test_what_is_no_video_is_refused_by_name(tmp_path: Path, name: str, content:
 
 def test_an_mp4_without_its_end_and_a_folder_are_refused(tmp_path: Path, clip: Path) -> None:
     clip.write_bytes(clip.read_bytes()[:-2000])
-    with pytest.raises(FacemaskError, match="cut off or damaged"):
+    with pytest.raises(FacemaskError, match="truncated or damaged"):
         VideoSource(str(clip))
     with pytest.raises(FacemaskError, match="is not a file"):
         VideoSource(str(tmp_path))
@@ -120,25 +120,25 @@ def test_an_mp4_without_its_end_and_a_folder_are_refused(tmp_path: Path, clip: P
 
 def test_a_single_picture_is_no_video(tmp_path: Path) -> None:
     Image.fromarray(numbered(9)).save(tmp_path / "photo.jpg")
-    with pytest.raises(FacemaskError, match=r"photo\.jpg is a single picture, not a video"):
+    with pytest.raises(FacemaskError, match=r"photo\.jpg is a single image, not a video"):
         list(VideoSource(str(tmp_path / "photo.jpg")).frames(threading.Event()))
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="where cameras are files")
 def test_a_camera_that_is_not_there_is_named() -> None:
-    with pytest.raises(FacemaskError, match=r"there is no camera 99 \(/dev/video99\)"):
+    with pytest.raises(FacemaskError, match=r"camera 99 \(/dev/video99\) does not exist"):
         VideoSource("99")
 
 
 def test_a_stream_that_cannot_be_reached_is_named_without_its_password() -> None:
     for address in ("http://eve:s3@cret@127.0.0.1:9/live?key=hidden", "rtsp://eve:s3cret@127.0.0.1:9/live"):
-        with pytest.raises(FacemaskError, match=r"://127\.0\.0\.1:9/live can't be reached") as caught:
+        with pytest.raises(FacemaskError, match=r"://127\.0\.0\.1:9/live cannot be reached") as caught:
             VideoSource(address)
         assert not any(secret in str(caught.value) for secret in ("eve", "s3", "cret", "hidden"))
 
 
 def test_a_stream_that_is_no_video_is_refused() -> None:
-    with network_camera([]) as address, pytest.raises(FacemaskError, match="can't be reached or sends no video"):
+    with network_camera([]) as address, pytest.raises(FacemaskError, match="cannot be reached or sends no video"):
         VideoSource(f"{address}/nothing")
 
 
@@ -153,7 +153,7 @@ def test_a_camera_on_the_network_is_live_and_its_end_is_told() -> None:
     assert len(numbers) > 10
     assert numbers == sorted(set(numbers))
     assert 1.0 < times[-1] < 3.0
-    assert said == f"{address}/camera sends no more pictures"
+    assert said == f"{address}/camera stopped sending frames"
 
 
 @pytest.mark.slow
@@ -191,7 +191,7 @@ def test_a_camera_that_hangs_is_given_up_after_ten_seconds() -> None:
     started = time.monotonic()
     with (
         network_camera([numbered(i) for i in range(5)], then_hang=True) as address,
-        pytest.raises(SourceLost, match="sends no more pictures"),
+        pytest.raises(SourceLost, match="stopped sending frames"),
     ):
         list(VideoSource(f"{address}/camera").frames(threading.Event()))
     assert 9 < time.monotonic() - started < 16
@@ -237,14 +237,14 @@ def test_a_video_that_cannot_be_written_to_its_end_is_told(tmp_path: Path) -> No
     )
     command = [sys.executable, "-c", script, str(tmp_path / "new.mp4")]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "new.mp4 could not be written to its end; is the disk full?" in done.stderr
+    assert "new.mp4 was not written completely; is the disk full?" in done.stderr
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_place_where_nothing_can_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with (
-        pytest.raises(FacemaskError, match=r"new\.mp4 can't be written"),
+        pytest.raises(FacemaskError, match=r"new\.mp4 cannot be written"),
         write_video(tmp_path / "file" / "new.mp4", 15, HEIGHT, WIDTH),
     ):
         pass

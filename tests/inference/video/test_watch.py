@@ -138,7 +138,7 @@ def test_the_marked_video_has_every_picture_with_marks_at_the_faces(models: Path
 def test_the_video_that_is_read_is_not_overwritten(models: Path, clip: Path, tmp_path: Path) -> None:
     before = clip.read_bytes()
     (tmp_path / "link.mp4").symlink_to(clip)
-    with pytest.raises(FacemaskError, match="is the video that is read"):
+    with pytest.raises(FacemaskError, match="is the input; choose another file with --output"):
         watch(models, tmp_path / "link.mp4", output=clip)
     assert clip.read_bytes() == before
 
@@ -151,7 +151,7 @@ def test_a_video_of_another_kind_than_can_be_written_is_refused(models: Path, cl
 def test_a_stream_that_stops_is_told_and_its_video_plays_at_its_own_speed(models: Path, tmp_path: Path) -> None:
     with network_camera(moving_faces(45, faces=2)) as address:
         counts, lost = watch(models, f"{address}/camera", output=tmp_path / "marked.mp4")
-    assert lost == f"{address}/camera sends no more pictures"
+    assert lost == f"{address}/camera stopped sending frames"
     assert totals(counts[-1]) == (2, 2)
     seconds = VideoSource(str(tmp_path / "marked.mp4")).seconds
     assert seconds == pytest.approx(counts[-1].time, abs=0.2)
