@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -201,3 +202,15 @@ def test_a_training_is_named_by_its_settings_its_files_and_its_tables(tmp_path: 
         fingerprint({"a": 1, "b": 2}, *map(digest, [file]), "tab", "le"),
     ]
     assert len({name, *different}) == 5
+
+
+def test_a_training_is_named_by_the_code_that_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = fingerprint({})
+    module = types.ModuleType("facemask.new")
+    module.__file__ = str(tmp_path / "new.py")
+    monkeypatch.setitem(sys.modules, "facemask.new", module)
+    names = []
+    for code in ("X = 1", "X = 2"):
+        (tmp_path / "new.py").write_text(code, encoding="utf-8")
+        names.append(fingerprint({}))
+    assert len({before, *names}) == 3
