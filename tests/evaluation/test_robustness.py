@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 
 from facemask.core.classes import CLASSES
-from facemask.core.errors import FacemaskError
 from facemask.dataset.archive import Archive
 from facemask.dataset.batches import read_image
 from facemask.evaluation.corruptions import CAMERA, FRAMING, strengths
@@ -21,7 +20,7 @@ from facemask.evaluation.robustness import (
     variant_names,
     variants,
 )
-from facemask.models.onnx_session import open_session, read_model
+from facemask.models.onnx_session import open_session
 from facemask.presentation.contact_sheet import TILE
 from tests.colour_project import SIDE, colour_model, equal_costs, lower_half, write_project
 
@@ -183,10 +182,3 @@ def test_the_example_shows_every_corruption_with_the_accuracy_on_all_images(tmp_
     assert [caption[0] for caption in by_title["Smaller face"].captions][-1] == "16 px: 100.0%"
     assert all(len(block.tiles) == len(block.captions) for block in blocks)
     assert max(tile.shape[0] for block in blocks for tile in block.tiles) <= TILE
-
-
-def test_a_missing_or_broken_export_names_the_stage_to_run(tmp_path: Path) -> None:
-    with pytest.raises(FacemaskError, match=r"model.onnx is missing; run `dvc repro export`"):
-        read_model(tmp_path / "model.onnx")
-    with pytest.raises(FacemaskError, match="run `dvc repro export`"):
-        open_session(b"no model", threads=1)

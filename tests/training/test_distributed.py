@@ -86,7 +86,7 @@ def assert_the_same_training(folder: Path, other: Path) -> None:
 
 
 @pytest.fixture(scope="module")
-def alone(training_inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def one_process(training_inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project in which one process on one device has trained."""
     folder = make_project(tmp_path_factory.mktemp("alone"), training_inputs, **CALM)
     train_there(folder)
@@ -106,10 +106,10 @@ def two_workers(training_inputs: Path, tmp_path_factory: pytest.TempPathFactory)
 
 @pytest.mark.slow
 def test_two_workers_get_what_one_process_gets_and_the_first_alone_writes_it(
-    alone: Path, two_workers: list[Path]
+    one_process: Path, two_workers: list[Path]
 ) -> None:
     first, second = two_workers
-    assert_the_same_training(first, alone)
+    assert_the_same_training(first, one_process)
     assert not any((second / name).exists() for name in OUTS)
     assert [len(list((folder / "cache/views").iterdir())) for folder in two_workers] == [3, 3]  # each its own share
 
@@ -139,21 +139,21 @@ def test_when_one_worker_is_killed_the_other_says_so_and_together_they_go_on_fro
 
 @pytest.mark.slow
 def test_two_devices_of_one_machine_get_what_one_device_gets(
-    training_inputs: Path, alone: Path, tmp_path: Path
+    training_inputs: Path, one_process: Path, tmp_path: Path
 ) -> None:
     folder = make_project(tmp_path / "mirrored", training_inputs, distribution="mirrored", **CALM)
     done = on_two_devices(folder, "import runpy; runpy.run_path('stages/train.py', run_name='__main__')")
     assert done.returncode == 0, done.stderr
-    assert_the_same_training(folder, alone)
-    with Archive(folder / "models/model.keras") as saved, Archive(alone / "models/model.keras") as expected:
+    assert_the_same_training(folder, one_process)
+    with Archive(folder / "models/model.keras") as saved, Archive(one_process / "models/model.keras") as expected:
         assert saved.read("config.json") == expected.read("config.json")
-    weights = [load_model(path / "models/model.keras").get_weights() for path in (folder, alone)]
+    weights = [load_model(path / "models/model.keras").get_weights() for path in (folder, one_process)]
     assert all(np.allclose(one, other, atol=1e-3) for one, other in zip(*weights, strict=True))
 
 
 @pytest.mark.nightly
 def test_two_devices_that_compute_with_16_bits_pass_over_the_same_steps(
-    training_inputs: Path, alone: Path, tmp_path: Path
+    training_inputs: Path, one_process: Path, tmp_path: Path
 ) -> None:
     # A step is passed over when a gradient is beyond the range of 16 bits; it may be so on one device alone.
     changes = {"distribution": "mirrored", "precision": "mixed_float16", **CALM}
@@ -161,7 +161,7 @@ def test_two_devices_that_compute_with_16_bits_pass_over_the_same_steps(
     done = on_two_devices(folder, "import runpy; runpy.run_path('stages/train.py', run_name='__main__')")
     assert done.returncode == 0, done.stderr
     # The range of the scaled loss is found out in the first steps, which changes them.
-    assert np.abs(history(folder) - history(alone)).max().max() < 0.5
+    assert np.abs(history(folder) - history(one_process)).max().max() < 0.5
 
 
 @pytest.mark.slow
@@ -173,9 +173,9 @@ def test_a_batch_that_two_devices_cannot_share_evenly_is_refused() -> None:
 
 def test_one_device_needs_no_setting_and_takes_any_batch(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("TF_CONFIG", raising=False)
-    crew = connect("one", 7)
-    assert (crew.workers, crew.worker, crew.devices, crew.is_chief) == (1, 0, 1, True)
-    assert crew.shard(7) == slice(0, 7)
+    context = connect("one", 7)
+    assert (context.workers, context.worker, context.devices, context.is_chief) == (1, 0, 1, True)
+    assert context.shard(7) == slice(0, 7)
 
 
 WORKER = {"type": "worker", "index": 0}

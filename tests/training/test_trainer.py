@@ -14,9 +14,7 @@ from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.batches import read_image
 from facemask.dataset.split import part_of
 from facemask.training.history import HISTORY
-from facemask.training.mixup import mixup
 from facemask.training.trainer import WorkFolders, summarise, train
-from facemask.training.validation import photograph_weights
 from tests.training_project import COLOURS, SMALL, untrained_model
 
 PLAIN = np.stack([np.full((32, 32, 3), COLOURS[label], np.uint8) for label in CLASSES])
@@ -139,34 +137,3 @@ def test_an_epoch_that_misses_a_class_trains_all_the_same(training_inputs: Path,
 def test_a_layer_that_does_not_exist_is_told_before_an_image_is_read(training_inputs: Path, tmp_path: Path) -> None:
     with pytest.raises(FacemaskError, match=r"train\.from_layer: the backbone has no layer 'block_99'"):
         run(training_inputs, tmp_path, from_layer="block_99")
-
-
-def test_each_class_counts_the_same_and_within_it_each_photograph_however_many_copies_it_has() -> None:
-    groups = {"mask_weared_incorrect": ["a"] * 48 + ["b"], "with_mask": ["c", "d", "e"], "without_mask": ["f"]}
-    rows = pd.DataFrame([(label, group) for label, names in groups.items() for group in names])
-    rows.columns = ["label", "group"]
-    weights = photograph_weights(rows)
-    assert weights.sum() == pytest.approx(1)
-    sums = rows.assign(weight=weights).groupby("group")["weight"].sum()
-    assert dict(sums) == pytest.approx({"a": 1 / 6, "b": 1 / 6, "c": 1 / 9, "d": 1 / 9, "e": 1 / 9, "f": 1 / 3})
-
-
-@pytest.mark.parametrize("size", [1, 2, 5, 8])
-def test_blended_labels_stay_distributions_and_follow_their_pictures(size: int) -> None:
-    rng = np.random.default_rng(1)
-    labels = np.eye(3, dtype=np.float32)[rng.integers(3, size=size)]
-    maps = labels[:, None, None, :] * np.ones((1, 2, 2, 1), np.float32)  # maps that say the label
-    own = rng.uniform(0.5, 1, size).astype(np.float32)
-    blended, targets = mixup(maps, labels, own)
-    assert blended.shape == maps.shape
-    assert blended.dtype == targets.dtype == np.float32
-    assert np.allclose(targets.sum(axis=1), 1)
-    assert (targets >= 0).all()
-    assert np.allclose(blended, targets[:, None, None, :])
-    assert np.array_equal(targets.argmax(axis=1), labels.argmax(axis=1))
-
-
-def test_each_is_blended_with_its_neighbour() -> None:
-    maps = np.array([[0.0], [1.0], [10.0], [20.0]], np.float32)
-    blended, _ = mixup(maps, np.eye(3, dtype=np.float32)[[0, 1, 2, 0]], np.array([0.75, 0.75, 1.0, 1.0], np.float32))
-    assert blended.ravel().tolist() == [0.25, 0.75, 10.0, 20.0]
