@@ -76,7 +76,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no varied crops": {"augmentation": GEOMETRY},
     "no varied light": {"augmentation": LIGHT},
     "light half as varied": {"augmentation": dict.fromkeys(LIGHT, Times(0.5))},
-    "no camera troubles": {"augmentation": CAMERA},
+    "no camera corruptions": {"augmentation": CAMERA},
     "no occlusion": {"augmentation": {"occlusion": 0}},
     "half as many drawn masks": {"drawn_masks": Times(0.5)},
     "twice as many drawn masks": {"drawn_masks": Times(2)},

@@ -1,4 +1,4 @@
-"""Fetch and check the ImageNet weights of MobileNetV2."""
+"""Fetch the ImageNet weights of MobileNetV2 and verify their checksum."""
 
 from pathlib import Path
 

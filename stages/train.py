@@ -1,4 +1,4 @@
-"""Train the classifier: what ImageNet taught stays below, the layers above learn to tell the classes apart."""
+"""Train the classifier: frozen lower layers with ImageNet weights, trained upper layers."""
 
 import shutil
 from pathlib import Path
@@ -18,7 +18,7 @@ from facemask.training.trainer import WorkFolders, summarise, train
 
 
 def main() -> None:
-    """Read the images, the split and the backbone; write the model, its history and its figures."""
+    """Read the images, the split and the backbone; write the model, its history and a summary."""
     settings = load_params().train
     rows = pd.concat([SPLIT.read(Path("data/split.csv")), SYNTHETIC.read(Path("data/rendered.csv"))], ignore_index=True)
     folders = WorkFolders(states=Path(".facemask/training"), views=cache_folder() / "views")
@@ -29,7 +29,7 @@ def main() -> None:
         save_model(model, Path("models/model.keras"))
         write_table(Path("plots/history.csv"), history)
         write_json(Path("metrics/train.json"), summarise(model, rows, history))
-        shutil.rmtree(folders.states)  # last: whoever is killed before goes on from there
+        shutil.rmtree(folders.states)  # last, so that a run that is interrupted before can resume
 
 
 if __name__ == "__main__":

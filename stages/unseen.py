@@ -1,4 +1,4 @@
-"""Train without each source in turn, and test on the one left out; only where `unseen.sources` asks for it."""
+"""Leave-one-source-out evaluation: train without each source, test on it; off unless `unseen.enabled`."""
 
 import shutil
 from pathlib import Path
@@ -11,7 +11,7 @@ from facemask.dataset.split import SPLIT
 
 
 def main() -> None:
-    """Read the images, the split and the backbone; write `metrics/unseen.json`, empty where nothing was asked for."""
+    """Read the images, the split and the backbone; write `metrics/unseen.json`, empty if disabled."""
     params = load_params()
     if not params.unseen.enabled:
         write_json(Path("metrics/unseen.json"), {})

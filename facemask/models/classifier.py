@@ -1,4 +1,4 @@
-"""The classifier: MobileNetV2 with its own top, uint8 RGB in, probabilities out."""
+"""The classifier: MobileNetV2 with a new top, from uint8 RGB images to class probabilities."""
 
 import json
 import tempfile
@@ -21,16 +21,16 @@ TOP = "top"
 def build_model(image_size: int, dropout: float, seed: int) -> Any:
     """Build the classifier with random weights.
 
-    Scaling to [-1, 1] is its first layer, so that whoever feeds it, here or in an export, hands over plain pixels.
+    Its first layer scales to [-1, 1], so that the model and its exports take raw pixels.
 
     Args:
         image_size: side of the square input, pixels.
-        dropout: share of the 1,280 features dropped while training.
-        seed: of the new top's weights and of the dropout.
+        dropout: fraction of the 1,280 features dropped during training.
+        seed: for the weights of the new top and for dropout.
 
     Returns:
         A Keras model from uint8 (batch, image_size, image_size, 3) to float32 (batch, 3), probabilities in the order
-        of `CLASSES`. Layers of note: `features` (global average pooling), `logits`, `probabilities`.
+        of `CLASSES`. Named layers: `features` (global average pooling), `logits`, `probabilities`.
     """
     image = keras.Input((image_size, image_size, 3), dtype="uint8", name="image")
     scaled = keras.layers.Rescaling(1 / 127.5, offset=-1.0, name="scale")(image)
@@ -49,26 +49,26 @@ def backbone_layers(model: Any) -> list[Any]:
 
 
 def backbone_of(model: Any) -> Any:
-    """Return the backbone of `model` as a Keras model of its own, with the same layers: for loading its weights."""
+    """Return the backbone of `model` as a Keras model that shares its layers, for loading weights."""
     return keras.Model(model.input, backbone_layers(model)[-1].output)
 
 
 def split_model(model: Any, from_layer: str) -> tuple[Any, Any]:
-    """Cut the classifier in two: what stays as it is, and what learns from `from_layer` on.
+    """Split the classifier into frozen layers and trained layers, and mark which ones are trainable.
 
     Args:
-        model: as `build_model` gives it.
-        from_layer: name of a layer of the backbone at which only one path leads from below to above, or `TOP`, with
-            which nothing but the new top learns.
+        model: from `build_model`.
+        from_layer: name of the first trained layer of the backbone, one that no shortcut bypasses; or `TOP` to train
+            the new top only.
 
     Returns:
         (lower, upper): Keras models that share their layers with `model`. `lower` goes from uint8 (batch, side, side,
         3) to feature maps, `upper` from these to float32 (batch, 1280), the input of the layer `logits` before
-        dropout. In `upper` batch norm stays in inference mode, as in keras.io/guides/transfer_learning: learning its
-        statistics anew on small batches would destroy what the layers below learned.
+        dropout. In `upper` batch normalisation stays in inference mode, as in
+        https://keras.io/guides/transfer_learning: new statistics from small batches would destroy pre-trained features.
 
     Raises:
-        FacemaskError: there is no such layer in the backbone, or a shortcut leads past it.
+        FacemaskError: the backbone has no such layer, or a shortcut bypasses it.
     """
     features = model.get_layer(FEATURES_LAYER).output
     layers = {layer.name: layer for layer in backbone_layers(model)}
@@ -79,15 +79,15 @@ def split_model(model: Any, from_layer: str) -> tuple[Any, Any]:
         return keras.Model(model.input, features), keras.Model(same, keras.layers.Identity()(same))
     if from_layer not in layers:
         raise FacemaskError(
-            f"train.from_layer: the backbone has no layer {from_layer!r}; usual ones are block_6_expand, "
-            f"block_11_expand, block_13_expand, Conv_1, and {TOP} for the new top alone"
+            f"train.from_layer: the backbone has no layer {from_layer!r}; use for example block_6_expand, "
+            f"block_11_expand, block_13_expand, Conv_1, or {TOP} to train the new top only"
         )
     try:
-        (maps,) = keras.tree.flatten(layers[from_layer].input)  # two of them where a shortcut ends
+        (maps,) = keras.tree.flatten(layers[from_layer].input)  # two inputs where a shortcut ends
         lower, upper = keras.Model(model.input, maps), keras.Model(maps, features)
     except ValueError as error:
         raise FacemaskError(
-            f"train.from_layer: the model can't be cut at {from_layer!r}, because a shortcut leads past it; use the "
+            f"train.from_layer: the model cannot be split at {from_layer!r}, because a shortcut bypasses it; use the "
             "first layer of a block, such as block_11_expand"
         ) from error
     for layer in upper.layers:
@@ -96,10 +96,10 @@ def split_model(model: Any, from_layer: str) -> tuple[Any, Any]:
 
 
 def calibrated(model: Any, temperature: float) -> Any:
-    """Fold the temperature into the classifier: a Keras model whose logits are those of `model`, divided by it.
+    """Return `model` with its logits divided by `temperature`.
 
-    The layers below the logits are shared with `model`. Temperature scaling: Guo et al., On Calibration of Modern
-    Neural Networks, 2017.
+    The layers below the logits are shared with `model`. Temperature scaling: Guo et al., 2017,
+    https://arxiv.org/abs/1706.04599.
     """
     old, end = model.get_layer(LOGITS_LAYER), model.get_layer(PROBABILITIES_LAYER)
     new = keras.layers.Dense.from_config(old.get_config())
@@ -109,13 +109,13 @@ def calibrated(model: Any, temperature: float) -> Any:
 
 
 def save_model(model: Any, path: Path) -> None:
-    """Write `model` as a `.keras` file whose bytes depend on nothing but the model.
+    """Write `model` as a reproducible `.keras` file: equal models give equal bytes.
 
-    Keras itself writes the date, the zip's time stamps and, as `shared_object_id`, memory addresses.
+    Keras itself adds the date, time stamps of the zip members and, as `shared_object_id`, memory addresses.
     """
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "model.keras"
-        # A model that was not compiled carries no optimizer, whose state is twice as large as the weights.
+        # Rebuilt without its optimizer, whose state is twice as large as the weights.
         keras.Model(model.inputs, model.outputs, name=model.name).save(saved)
         with zipfile.ZipFile(saved) as archive:
             members = {name: archive.read(name) for name in archive.namelist()}
@@ -132,16 +132,16 @@ def load_model(path: Path) -> Any:
     """Load a model that `save_model` wrote.
 
     Raises:
-        FacemaskError: the file is missing or no such model.
+        FacemaskError: the file is missing or cannot be loaded.
     """
     if not path.is_file():
         raise FacemaskError(
-            f"{path} is missing; run `dvc repro train`, or `dvc pull {path}` where there is a DVC remote"
+            f"{path} is missing; run `dvc repro train`, or `dvc pull {path}` if the project has a DVC remote"
         )
     try:
         return keras.models.load_model(path, compile=False)
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-        raise FacemaskError(f"{path} is no model that Keras can load ({error}); run `dvc repro train`") from error
+        raise FacemaskError(f"Keras cannot load {path} ({error}); run `dvc repro train`") from error
 
 
 def _json(content: Any) -> bytes:
@@ -149,7 +149,7 @@ def _json(content: Any) -> bytes:
 
 
 def _renumber_shared_objects(value: Any, numbers: dict[int, int]) -> Any:
-    """Replace every `shared_object_id` by its rank of first appearance; references among them stay intact."""
+    """Renumber every `shared_object_id` by first appearance; references stay intact."""
     if isinstance(value, dict):
         return {
             key: numbers.setdefault(item, len(numbers))

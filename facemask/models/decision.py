@@ -1,4 +1,4 @@
-"""From probabilities to an answer: the class with the lowest expected cost, or `uncertain`."""
+"""Decision rule: the class with the lowest expected cost, or `uncertain` below its threshold."""
 
 from pathlib import Path
 
@@ -16,13 +16,12 @@ Probabilities = NDArray[np.float64] | NDArray[np.float32]
 
 
 class Decision(BaseModel):
-    """How answers are made from a model's probabilities; what the stage `evaluate` chose on the part val.
+    """Decision rule with the parameters that the stage `evaluate` chose on the validation images.
 
     Attributes:
-        temperature: by which the logits are divided, so that the probabilities are calibrated. The exported models have
-            this inside; it stands here for the record.
-        costs: by true class, then by answer, what the answer costs; 0 where it is right.
-        thresholds: for each class, the probability below which it is no answer.
+        temperature: divisor of the logits, for calibration. Exported models already include it.
+        costs: cost of each answer, by true class and answer; 0 for correct ones.
+        thresholds: probability of each class below which the answer is `uncertain`.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -35,26 +34,26 @@ class Decision(BaseModel):
     @classmethod
     def _costs_of_all_classes(cls, costs: dict[str, dict[str, float]]) -> dict[str, dict[str, float]]:
         if set(costs) != set(CLASSES) or any(set(row) != set(CLASSES) for row in costs.values()):
-            raise ValueError(f"costs are needed for each of {', '.join(CLASSES)}, by each of them")
+            raise ValueError(f"costs must have a value for each pair of {', '.join(CLASSES)}")
         return costs
 
     @field_validator("thresholds")
     @classmethod
     def _thresholds_of_all_classes(cls, thresholds: dict[str, float]) -> dict[str, float]:
         if set(thresholds) != set(CLASSES):
-            raise ValueError(f"a threshold is needed for each of {', '.join(CLASSES)}")
+            raise ValueError(f"thresholds must have a value for each of {', '.join(CLASSES)}")
         return thresholds
 
     def choose(self, probabilities: Probabilities) -> NDArray[np.intp]:
         """Return the index of the class with the lowest expected cost, (n,), for probabilities (n, 3).
 
-        With equal costs this is the likeliest class. Method: R. Duda et al., Pattern Classification, 2001, chapter 2.2.
+        With equal costs this is the most probable class. See Duda et al., Pattern Classification, 2001, section 2.2.
         """
-        costs = np.array([[self.costs[actual][said] for said in CLASSES] for actual in CLASSES])
+        costs = np.array([[self.costs[actual][answer] for answer in CLASSES] for actual in CLASSES])
         return np.asarray((np.asarray(probabilities, dtype=np.float64) @ costs).argmin(axis=1))
 
     def is_certain(self, probabilities: Probabilities) -> NDArray[np.bool_]:
-        """Tell, (n,), where the chosen class reaches its threshold."""
+        """Return whether the chosen class reaches its threshold, bool (n,)."""
         chosen = self.choose(probabilities)
         thresholds = np.array([self.thresholds[name] for name in CLASSES])
         return np.asarray(np.asarray(probabilities)[np.arange(len(chosen)), chosen] >= thresholds[chosen])
@@ -62,7 +61,7 @@ class Decision(BaseModel):
     def answers(self, probabilities: Probabilities) -> list[str]:
         """Return the chosen class of each row of probabilities (n, 3), or `uncertain` below its threshold."""
         pairs = zip(self.choose(probabilities), self.is_certain(probabilities), strict=True)
-        return [CLASSES[place] if certain else UNCERTAIN for place, certain in pairs]
+        return [CLASSES[index] if certain else UNCERTAIN for index, certain in pairs]
 
 
 def write_decision(path: Path, decision: Decision) -> None:
@@ -74,7 +73,7 @@ def read_decision(path: Path) -> Decision:
     """Read `models/decision.json`.
 
     Raises:
-        FacemaskError: the file is missing or is not what the stage writes.
+        FacemaskError: the file is missing or invalid.
     """
     try:
         return Decision.model_validate_json(path.read_bytes())
@@ -82,4 +81,4 @@ def read_decision(path: Path) -> Decision:
         raise FacemaskError(f"{path} is missing; run `dvc repro evaluate`") from error
     except ValidationError as error:
         found = "; ".join(f"{'.'.join(map(str, one['loc'])) or 'the file'}: {one['msg']}" for one in error.errors())
-        raise FacemaskError(f"{path} can't be used ({found}); run `dvc repro evaluate`") from error
+        raise FacemaskError(f"{path} is invalid ({found}); run `dvc repro evaluate`") from error

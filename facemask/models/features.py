@@ -1,4 +1,4 @@
-"""What the frozen backbone sees of images, in one row of numbers each."""
+"""Image features: the pooled output of the frozen backbone."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,23 +14,23 @@ from facemask.models.backbone import load_backbone
 from facemask.models.classifier import TOP, backbone_of, build_model, split_model
 from facemask.models.frozen_layers import build_frozen_layers
 
-_BATCH = 64  # images at a time
+_BATCH = 64  # images per call
 
 
 def compute_features(
     archive: Archive | Archives, names: Sequence[str], image_size: int, backbone: Path, engine: Engine
 ) -> NDArray[np.float32]:
-    """Compute the backbone's output, averaged over the image: float32 (n, 1280).
+    """Compute features of images: float32 (n, 1280), global average pooling of the backbone's output.
 
     Args:
-        archive: holds the images.
-        names: of the images.
-        image_size: side of the input, in pixels.
-        backbone: file with the weights.
-        engine: what computes; both give the same to within 1e-3.
+        archive: the images.
+        names: which images, in order.
+        image_size: side of the input, pixels.
+        backbone: weights that the stage `backbone` wrote.
+        engine: backend; both agree to within 1e-3.
 
     Raises:
-        FacemaskError: the weights can't be used.
+        FacemaskError: the weights are missing or do not fit.
     """
     model = build_model(image_size, dropout=0.0, seed=0)
     load_backbone(backbone_of(model), backbone)

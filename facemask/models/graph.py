@@ -1,4 +1,4 @@
-"""Keras models as graphs whose weights are constants, and as ONNX: the same bytes for the same model every time."""
+"""Conversion of Keras models to frozen graphs and to reproducible ONNX files."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -7,12 +7,12 @@ import onnx
 
 from facemask.models.tensorflow import tf
 
-_OPSET = 17  # read by every onnxruntime since 1.12
+_OPSET = 17  # supported since ONNX Runtime 1.12
 
 
 def frozen_graph(model: Any) -> Any:
-    """Turn a model into a function whose weights are constants; it takes one input, called `image`, uint8."""
-    # Not public, but what the documentation of TensorFlow Lite and tf2onnx itself use; loaded after `engine`.
+    """Convert a model to a concrete function with constant weights and one input, `image`, uint8."""
+    # Not a public API, but tf2onnx and TensorFlow Lite's documentation use it; imported after `models.tensorflow`.
     from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
     signature = tf.TensorSpec([None, *model.input_shape[1:]], tf.uint8, name="image")
@@ -21,9 +21,9 @@ def frozen_graph(model: Any) -> Any:
 
 
 def to_onnx(graph: Any, output: str) -> bytes:
-    """Write what `frozen_graph` gave as ONNX, its input called `image` and its output `output`.
+    """Convert a graph from `frozen_graph` to ONNX, with input `image` and output `output`.
 
-    Call it inside `facemask.core.stderr.quiet_stderr`: the converter sets up logging of its own.
+    Call it inside `facemask.core.stderr.quiet_stderr`, since tf2onnx configures logging.
     """
     import tf2onnx
 
@@ -41,10 +41,10 @@ def to_onnx(graph: Any, output: str) -> bytes:
 
 
 def _rename(graph: Any, names: Mapping[str, str]) -> None:
-    """Give inputs and outputs plain names, and all else names by its place in the graph.
+    """Rename inputs and outputs as in `names`, and everything else by its position in the graph.
 
-    tf2onnx numbers what it adds, and chooses among equal constants, in the order of a set of strings, which changes
-    from one process to the next.
+    tf2onnx numbers added nodes, and chooses among equal constants, in the order of a set of strings, which differs
+    between processes.
     """
     new = dict(names)
     constants = {constant.name for constant in graph.initializer}

@@ -1,4 +1,4 @@
-"""TensorFlow and Keras, imported without their start-up noise.
+"""TensorFlow and Keras, imported without their start-up messages.
 
 Import them from here only: `from facemask.models.tensorflow import keras, tf`.
 """
@@ -7,7 +7,7 @@ import os
 
 from facemask.core.stderr import quiet_stderr
 
-# Read by the native library while it loads, so this can't wait for a function to be called.
+# The native library reads this while it loads.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 with quiet_stderr():
@@ -18,6 +18,6 @@ __all__ = ["keras", "make_deterministic", "tf"]
 
 
 def make_deterministic(seed: int) -> None:
-    """Seed every random generator and turn op determinism on: the same run gives the same bytes on one machine."""
+    """Seed all random generators and enable op determinism: reruns on one machine give the same bytes."""
     keras.utils.set_random_seed(seed)
     tf.config.experimental.enable_op_determinism()

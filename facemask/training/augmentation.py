@@ -1,7 +1,7 @@
-"""Varying training images as another camera, another cropper and a hurried photographer would.
+"""Augmentation of training images: geometry, occlusion, blur, light, colour, noise, JPEG.
 
-Everything works on one uint8 RGB image at the model's input size, with NumPy and OpenCV, so that it runs in the input
-pipeline and no layer of it ends up in an export. What each step is worth: docs/training.md.
+Works on one uint8 RGB image at the model's input size, with NumPy and OpenCV, so that it runs in the input pipeline
+and adds no layers to the exported model. docs/training.md has the measured effect of each step.
 """
 
 import cv2
@@ -12,24 +12,24 @@ from facemask.core.params import AugmentationParams
 
 Image = NDArray[np.uint8]
 
-_SMALLEST_RESOLUTION = 24  # pixels: the size of a far face in a photograph of a crowd
-_STRONGEST_NOISE = 22.0  # standard deviation in grey levels: a phone's picture of a dark room
+_SMALLEST_RESOLUTION = 24  # pixels: a distant face in a photograph of a crowd
+_STRONGEST_NOISE = 22.0  # standard deviation in grey levels: a phone in a dark room
 _WORST_JPEG_QUALITY = 20
-_LARGEST_OCCLUDER = 0.28  # radius, share of the side: a hand
+_LARGEST_OCCLUDER = 0.28  # radius as a fraction of the side: a hand
 _BORDERS = (cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
-_ENLARGERS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)  # what cameras and programs enlarge with
+_ENLARGERS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)  # common upscaling methods
 
 
 def augment(image: Image, settings: AugmentationParams, rng: np.random.Generator) -> Image:
-    """Return a varied copy of `image`.
+    """Return a randomly augmented copy of `image`.
 
-    The steps come in the order in which they happen to a photograph: how the face stands in the crop, what is before
-    it, the lens and the sensor's size, light and colour, noise, and the file format.
+    The steps follow the order in which a photograph is made: position of the face in the crop, occlusion, lens and
+    resolution, light and colour, noise, file format.
 
     Args:
         image: uint8 (side, side, 3).
-        settings: how strong; see `AugmentationParams`.
-        rng: source of every random choice.
+        settings: strength or probability of each step.
+        rng: random generator for all choices.
 
     Returns:
         uint8 (side, side, 3).
@@ -42,7 +42,7 @@ def augment(image: Image, settings: AugmentationParams, rng: np.random.Generator
     if rng.random() < settings.blur:
         image = cv2.GaussianBlur(image, (0, 0), rng.uniform(0.4, image.shape[0] / 70))
     if rng.random() < settings.motion:
-        image = _shake(image, rng)
+        image = _motion_blur(image, rng)
     image = _light(image, settings, rng)
     if rng.random() < settings.side_light:
         image = _side_light(image, rng)
@@ -53,12 +53,12 @@ def augment(image: Image, settings: AugmentationParams, rng: np.random.Generator
         noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(spread)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     if rng.random() < settings.jpeg:
-        image = _through_jpeg(image, int(rng.integers(_WORST_JPEG_QUALITY, 90)))
+        image = _compress(image, int(rng.integers(_WORST_JPEG_QUALITY, 90)))
     return image
 
 
 def _geometry(image: Image, settings: AugmentationParams, rng: np.random.Generator) -> Image:
-    """Flip, rotate, zoom, stretch, shear and shift in one warp: one interpolation blurs less than six."""
+    """Flip, rotate, zoom, stretch, shear and shift in a single warp, which blurs less than six."""
     side = image.shape[0]
     angle, shear = np.deg2rad(
         [rng.uniform(-settings.rotation, settings.rotation), rng.uniform(-settings.shear, settings.shear)]
@@ -72,14 +72,14 @@ def _geometry(image: Image, settings: AugmentationParams, rng: np.random.Generat
     linear = zoom * rotation @ np.array([[1.0, np.tan(shear)], [0.0, 1.0]]) @ scaling
     centre = np.full(2, (side - 1) / 2)
     matrix = np.column_stack([linear, centre + shift - linear @ centre])
-    # Half the surroundings look like more of the picture; the others like what programs fill a margin with.
+    # Half of the time the margin continues the image; otherwise it is filled as image editors do.
     border = _BORDERS[rng.choice(len(_BORDERS), p=[0.5, 0.25, 0.25])]
     fill = rng.integers(0, 256, size=3).tolist()
     return cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=fill)
 
 
 def _occlude(image: Image, rng: np.random.Generator) -> Image:
-    """Put a blob before the face: of one colour, or of the picture's own skin, hair and cloth, as a hand would be."""
+    """Cover part of the image with a blob: of one colour, or of shifted pixels of the image, which resemble a hand."""
     side = image.shape[0]
     angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
     radii = rng.uniform(0.08, _LARGEST_OCCLUDER) * side * rng.uniform(0.6, 1.2, size=len(angles))
@@ -94,14 +94,15 @@ def _occlude(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _low_resolution(image: Image, rng: np.random.Generator) -> Image:
+    """Downscale to a random size, and back."""
     side = image.shape[0]
     small = int(np.exp(rng.uniform(np.log(min(_SMALLEST_RESOLUTION, side)), np.log(side))))
     shrunk = cv2.resize(image, (small, small), interpolation=cv2.INTER_AREA)
     return cv2.resize(shrunk, (side, side), interpolation=_ENLARGERS[rng.choice(len(_ENLARGERS), p=[0.5, 0.4, 0.1])])
 
 
-def _shake(image: Image, rng: np.random.Generator) -> Image:
-    """Blur along a line, as a hand that shakes or a face that moves does."""
+def _motion_blur(image: Image, rng: np.random.Generator) -> Image:
+    """Blur along a random line, like camera shake or a moving face."""
     length = int(rng.integers(3, max(4, image.shape[0] // 16)))
     middle, angle = (length - 1) / 2, rng.uniform(0, np.pi)
     along = np.linspace(-middle, middle, 3 * length)
@@ -111,8 +112,8 @@ def _shake(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _light(image: Image, settings: AugmentationParams, rng: np.random.Generator) -> Image:
-    """Contrast, brightness, a colour cast and gamma, as one table per channel."""
-    # Drawn by factor, not by difference: half the light is as usual as twice the light.
+    """Change contrast, brightness, colour cast and gamma, with one lookup table per channel."""
+    # Log-uniform: half the light is as likely as twice the light.
     brightness = np.exp(rng.uniform(np.log1p(-settings.darker), np.log1p(settings.brighter)))
     contrast = rng.uniform(1 - settings.contrast, 1 + settings.contrast)
     cast = rng.uniform(1 - settings.colour, 1 + settings.colour, size=3)
@@ -124,13 +125,14 @@ def _light(image: Image, settings: AugmentationParams, rng: np.random.Generator)
 
 
 def _side_light(image: Image, rng: np.random.Generator) -> Image:
-    """Brighten one side and darken the other, as a window or a lamp does."""
+    """Brighten one side and darken the other, like a window or a lamp."""
     along = np.linspace(-1, 1, image.shape[0], dtype=np.float32)
     angle, strength = rng.uniform(0, 2 * np.pi), rng.uniform(0, 0.6)
     light = 1 + strength * (np.cos(angle) * along[None, :] + np.sin(angle) * along[:, None])
     return np.clip(image * light[..., None], 0, 255).astype(np.uint8)
 
 
-def _through_jpeg(image: Image, quality: int) -> Image:
+def _compress(image: Image, quality: int) -> Image:
+    """Encode as JPEG and decode again."""
     _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR), dtype=np.uint8)

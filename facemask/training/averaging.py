@@ -7,11 +7,11 @@ from collections.abc import Sequence
 
 import numpy as np
 
-AVERAGE_EVERY = 8  # steps between two updates: the weights are copied for each
+AVERAGE_EVERY = 8  # steps between two updates; each copies all weights
 
 
 class WeightAverage:
-    """Exponential moving average with a warm-up, so that the first steps are soon forgotten.
+    """Exponential moving average of weights; during warm-up the decay is lower, so that the first steps fade quickly.
 
     Attributes:
         weights: the averages, one array for each trained variable.

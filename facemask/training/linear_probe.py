@@ -21,10 +21,10 @@ def fit_logits(
 ) -> None:
     """Set the logits of `network` to a logistic regression on the features of `maps`.
 
-    They are left as they are if a class is missing in `labels`.
+    If a class is missing in `labels`, the logits keep their random weights.
 
     Args:
-        network: untrained so far.
+        network: not trained yet.
         maps: feature maps of the first epoch, this process' share.
         labels: float32 (n, 3), one-hot.
         batch_size: over all processes.

@@ -1,6 +1,6 @@
 """Transfer learning on cached feature maps.
 
-The lower layers stay as ImageNet left them and run once per augmented view; the layers above are trained. Batch
+The lower layers keep their ImageNet weights and run once per augmented view; the layers above are trained. Batch
 normalisation stays in inference mode, as in https://keras.io/guides/transfer_learning. docs/training.md has the
 measured effect of each choice.
 """
@@ -35,7 +35,7 @@ from facemask.training.validation import Validation
 
 @dataclass(frozen=True)
 class WorkFolders:
-    """Folders for files that are not pipeline outputs.
+    """Directories for files that are not pipeline outputs.
 
     Attributes:
         states: checkpoints, from which an interrupted training resumes. Remove them once the outputs are written, not

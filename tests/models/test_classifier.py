@@ -91,7 +91,7 @@ def test_a_layer_that_does_not_exist_is_told_with_the_name_of_the_setting() -> N
 
 @pytest.mark.parametrize("from_layer", ["block_11_expand_relu", "block_11_project", "block_11_add"])
 def test_a_layer_that_a_shortcut_leads_past_is_refused(from_layer: str) -> None:
-    with pytest.raises(FacemaskError, match=f"can't be cut at '{from_layer}', because a shortcut leads past it"):
+    with pytest.raises(FacemaskError, match=f"cannot be split at '{from_layer}', because a shortcut bypasses it"):
         split_model(build_model(32, 0.2, 1), from_layer)
 
 

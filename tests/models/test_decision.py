@@ -53,12 +53,12 @@ def test_a_missing_or_broken_file_says_what_to_run(tmp_path: Path, content: str)
     with pytest.raises(FacemaskError, match="is missing; run `dvc repro evaluate`"):
         read_decision(tmp_path / "decision.json")
     (tmp_path / "decision.json").write_text(content, encoding="utf-8")
-    with pytest.raises(FacemaskError, match=r"can't be used \(.*run `dvc repro evaluate`"):
+    with pytest.raises(FacemaskError, match=r"is invalid \(.*run `dvc repro evaluate`"):
         read_decision(tmp_path / "decision.json")
 
 
 def test_a_decision_for_other_classes_is_refused() -> None:
-    with pytest.raises(ValueError, match="a threshold is needed for each of"):
+    with pytest.raises(ValueError, match="thresholds must have a value for each of"):
         Decision(temperature=1, costs=cost_table(1, 1, 1), thresholds={WITH: 0.5})
-    with pytest.raises(ValueError, match="costs are needed for each of"):
+    with pytest.raises(ValueError, match="costs must have a value for each pair of"):
         Decision(temperature=1, costs={WITH: {}}, thresholds=dict.fromkeys(CLASSES, 0.5))
