@@ -96,7 +96,7 @@ def train(
         maps, labels = views.of_epoch(history.epoch)
         with distributed.report_lost_workers():
             if history.epoch == 0:
-                with timer.time("first top", len(maps)):
+                with timer.time("linear probe", len(maps)):
                     fit_logits(network, maps, labels, settings.batch_size, distributed)
                 average = WeightAverage(network.weights(), settings.averaging)
             loss, accuracy = train_epoch(step, average, maps, labels, history.epoch, timer)
@@ -124,7 +124,7 @@ def train_epoch(
     steps = len(maps) // share
     totals = np.zeros(2)
     for number in range(steps):
-        with timer.time("learning layers", share):
+        with timer.time("trained layers", share):
             batch = slice(number * share, (number + 1) * share)
             rng = np.random.default_rng([step.settings.seed, epoch, number])
             totals += step(maps[batch].astype(np.float32), labels[batch], rng)
