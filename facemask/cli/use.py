@@ -33,26 +33,26 @@ class TimingFormat(StrEnum):
 
 
 class FaceMode(StrEnum):
-    """Whether faces are detected, or each picture is a cropped face."""
+    """Whether to detect faces, or to treat each image as one cropped face."""
 
     FIND = "find"
     CROP = "crop"
 
 
 def predict(
-    inputs: Annotated[list[str], typer.Argument(help="Pictures, folders, quoted patterns ('*.jpg'), or - for stdin.")],
+    inputs: Annotated[list[str], typer.Argument(help="Images, folders, quoted patterns ('*.jpg'), or - for stdin.")],
     model: ModelFolder = EXPORT,
     rev: Annotated[
         str | None, typer.Option(help="Use the exported model of this branch, tag or commit instead, from DVC.")
     ] = None,
     faces: Annotated[
-        FaceMode, typer.Option(help="Find the faces in photographs, or take each picture as one cropped face.")
+        FaceMode, typer.Option(help="Detect faces in photographs, or treat each image as one cropped face.")
     ] = FaceMode.FIND,
     layout: Annotated[PredictionFormat, typer.Option("--format", help="Output format.")] = PredictionFormat.TABLE,
     output: Annotated[
         list[Path] | None, typer.Option(help="Also write the predictions to this .json or .csv file; repeatable.")
     ] = None,
-    pictures: Annotated[Path | None, typer.Option(help="Folder for copies of the pictures with marked faces.")] = None,
+    pictures: Annotated[Path | None, typer.Option(help="Folder for copies of the images with marked faces.")] = None,
     margin: Annotated[
         float, typer.Option(min=0, max=1, help="Margin added on each side of a found face, as a share of its size.")
     ] = MARGIN,
@@ -147,7 +147,7 @@ def benchmark(
         typer.Option(help="Face crop, or folder of face crops; repeatable.", show_default="drawn faces"),
     ] = None,
     every: Annotated[bool, typer.Option("--all", help="Also time Keras and the SavedModel, with TensorFlow.")] = False,
-    rounds: Annotated[int, typer.Option(min=1, help="Repetitions per format; more give steadier figures.")] = 10,
+    rounds: Annotated[int, typer.Option(min=1, help="Repetitions per format; more give more stable figures.")] = 10,
     layout: Annotated[TimingFormat, typer.Option("--format", help="Output format.")] = TimingFormat.TABLE,
 ) -> None:
     """Time the exported formats on this machine.

@@ -35,13 +35,13 @@ def fit_temperature(probabilities: Probabilities, truth: Truth, photographs: int
         photographs: N; copies of a photograph do not count.
     """
     classes = probabilities.shape[1]
-    doubt = 0.5 / (photographs + 1)
-    aims = np.full(probabilities.shape, doubt / (classes - 1))
-    aims[np.arange(len(truth)), truth] = 1 - doubt
+    remainder = 0.5 / (photographs + 1)
+    targets = np.full(probabilities.shape, remainder / (classes - 1))
+    targets[np.arange(len(truth)), truth] = 1 - remainder
     logits = _logits(probabilities)
 
     def loss(log_temperature: float) -> float:
-        return float(-(aims * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
+        return float(-(targets * log_softmax(logits / np.exp(log_temperature), axis=1)).sum(axis=1).mean())
 
     found = minimize_scalar(loss, bounds=tuple(np.log(_TEMPERATURES)), method="bounded", options={"xatol": 1e-6})
     return float(np.exp(found.x))

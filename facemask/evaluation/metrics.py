@@ -111,7 +111,7 @@ def evaluate_slices(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[s
         `ENOUGH` photographs or more; None if there is none.
     """
     attributes = [column for column in manifest.columns if column.startswith(ATTRIBUTE_PREFIX)]
-    attributes = [column for column in attributes if not _names_images(manifest[column])]
+    attributes = [column for column in attributes if not _is_almost_unique(manifest[column])]
     known = manifest[["id", *attributes, "brightness", "sharpness"]].assign(
         side=manifest[["width", "height"]].min(axis=1)
     )
@@ -219,7 +219,7 @@ def _worst(slices: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"of": name, "value": value, **{key: found[key] for key in ("images", "accuracy", "interval")}}
 
 
-def _names_images(attribute: pd.Series) -> bool:
+def _is_almost_unique(attribute: pd.Series) -> bool:
     """Return whether an attribute, such as a path, is almost unique per image and so useless for slicing."""
     known = attribute[attribute != ""]
     return bool(known.nunique() > len(known) / 2)

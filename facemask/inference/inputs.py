@@ -86,7 +86,7 @@ def _search(folder: str) -> Iterator[Input]:
         folders[:] = sorted(name for name in folders if not _is_ignored(name))
         for name in sorted(files):
             path = Path(place, name)
-            if not _is_ignored(name) and _is_picture(path):
+            if not _is_ignored(name) and _is_image(path):
                 found = True
                 yield Input(str(path), path.relative_to(folder))
     for problem in problems:
@@ -99,7 +99,7 @@ def _is_ignored(name: str) -> bool:
     return name.startswith(".") or name == "__MACOSX" or is_junk(name)
 
 
-def _is_picture(path: Path) -> bool:
+def _is_image(path: Path) -> bool:
     """Return whether a file is an image, possibly a broken one."""
     if path.suffix.lower() in _SUFFIXES:
         return True

@@ -1,4 +1,4 @@
-"""Bootstrap intervals by photograph: what they hold, how wide they are, and how often they are right."""
+"""Bootstrap intervals over photographs: bounds, width and coverage."""
 
 from collections.abc import Sequence
 
@@ -147,7 +147,7 @@ def test_an_undefined_figure_has_no_interval() -> None:
     assert nothing["class"][WITH]["precision"] is None
 
 
-def test_a_prediction_that_is_no_class_is_refused() -> None:
+def test_a_prediction_outside_the_classes_is_refused() -> None:
     with pytest.raises(ValueError, match="'maybe' is not one of the classes"):
         tally(rows_of((WITH, ["maybe"])))
 

@@ -1,4 +1,4 @@
-"""After calibration, of answers given with 80 % four in five are right."""
+"""After calibration, four in five predictions with 80 % are right."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""Activation maps are exact, on the right place, and say of themselves how little they may mean."""
+"""Activation maps are exact, at the right position, and compared with shuffled models."""
 
 from pathlib import Path
 from typing import Any

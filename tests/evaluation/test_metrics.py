@@ -77,7 +77,7 @@ def test_balanced_accuracy_does_not_hide_a_class_that_is_never_found() -> None:
     assert test["balanced_accuracy"] == pytest.approx(1 / 3)
 
 
-def test_validation_and_test_are_told_apart() -> None:
+def test_validation_and_test_are_separate() -> None:
     good, bad = predictions(PAIRS[:1], "val"), predictions(PAIRS[1:2], "test")
     bad["id"] = "s/other.png"
     table = pd.concat([good, bad], ignore_index=True)
@@ -109,7 +109,7 @@ def test_a_slice_has_the_same_figures_as_the_whole() -> None:
     assert slice_ == {name: whole[name] for name in slice_}
 
 
-def test_an_attribute_that_names_images_is_no_slice() -> None:
+def test_an_almost_unique_attribute_is_not_sliced() -> None:
     table = predictions(PAIRS * 6)
     manifest = manifest_of(table, file=[f"{number}.png" for number in range(36)], light=["dark", "normal"] * 18)
     assert set(evaluate_slices(table, manifest)["test"]["attribute"]) == {"light"}
@@ -200,7 +200,7 @@ def test_calibration_is_compared_with_what_it_was_before() -> None:
     assert points["accuracy"].to_list() == pytest.approx([0.9, 0.9])
 
 
-def test_what_is_not_certain_is_not_answered() -> None:
+def test_uncertain_predictions_are_not_answered() -> None:
     table = predictions([(WITH, WITH)] * 8 + [(WITHOUT, WITH)] * 2)
     table.loc[7:, "p_with_mask"] = 0.45
     decision = evaluated(table)["test"]["decision"]

@@ -1,4 +1,4 @@
-"""Thresholds keep what was wanted of them, on images like those that they were chosen on."""
+"""Thresholds reach their precision on images like those that they were chosen on."""
 
 import numpy as np
 import pandas as pd

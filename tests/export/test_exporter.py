@@ -1,4 +1,4 @@
-"""Every export gives what the calibrated Keras model gives, for any number of images, and the same bytes every time."""
+"""Every export agrees with the calibrated Keras model at any batch size, and is byte-reproducible."""
 
 import io
 import json
@@ -154,14 +154,14 @@ def test_an_export_with_other_probabilities_stops_the_stage(name: str, setting: 
         check_formats(figures, ExportParams())
 
 
-def test_a_probability_that_is_no_number_stops_the_stage() -> None:
+def test_a_nan_probability_stops_the_stage() -> None:
     outputs = answered(3)
     outputs["tflite"][0] = np.nan
     with pytest.raises(FacemaskError, match="the tflite export differs from Keras"):
         check_formats(compare_formats(outputs, photographs(3), DECISION), ExportParams())
 
 
-def test_agreement_and_accuracy_are_told_of_every_format() -> None:
+def test_every_format_has_agreement_and_accuracy() -> None:
     outputs = answered(10, {"tflite_int8": [0, 1], "keras": [1], "onnx": [1]})
     figures = compare_formats(outputs, photographs(10), DECISION)
     assert figures["accuracy"] == dict.fromkeys(FORMATS, 1.0) | {"keras": 0.9, "onnx": 0.9, "tflite_int8": 0.8}
@@ -185,7 +185,7 @@ def test_a_loss_of_int8_that_may_be_chance_is_accepted() -> None:
     check_formats(figures, ExportParams())
 
 
-def test_a_loss_of_int8_that_is_no_chance_stops_the_stage() -> None:
+def test_a_significant_loss_of_int8_stops_the_stage() -> None:
     figures = compare_formats(answered(115, {"tflite_int8": [*range(8)]}), photographs(115), DECISION)
     with pytest.raises(FacemaskError, match=r"7.0 points less accurate .* \(8 photographs worse, 0 better\)"):
         check_formats(figures, ExportParams())

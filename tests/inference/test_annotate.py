@@ -1,4 +1,4 @@
-"""A marked picture: a frame where the face is, the answer in words beside it, the rest as it was."""
+"""Annotated images have a frame and a label for each face, and are otherwise unchanged."""
 
 import numpy as np
 import pytest
@@ -35,7 +35,7 @@ def test_the_colours_differ_in_lightness_or_hue() -> None:
     assert len({*COLOURS.values(), OTHERWISE}) == len(CLASSES) + 1
 
 
-def test_the_words_stand_above_the_frame() -> None:
+def test_the_label_is_above_the_frame() -> None:
     picture = annotate(blank(), [Mark(Box(100, 120, 200, 220, 0.9), "with_mask", "with_mask 98.3%")])
     label = picture[:120]
     rows, _ = changed(label)
@@ -51,7 +51,7 @@ def test_the_words_stand_above_the_frame() -> None:
     [Box(100, 2, 200, 100, 1), Box(350, 50, 399, 120, 1), Box(-30, -20, 60, 80, 1), Box(0, 0, 399, 299, 1)],
     ids=["at the top", "at the right", "in the corner", "the whole picture"],
 )
-def test_the_words_stay_inside_the_picture(box: Box) -> None:
+def test_the_label_stays_inside_the_image(box: Box) -> None:
     plain, text = (annotate(blank(), [Mark(box, "without_mask", words)]) for words in ("", "without_mask 51.2%"))
     words = annotate(blank(), [Mark(Box(150, 150, 250, 250, 1), "without_mask", "without_mask 51.2%")])
     full = (words != annotate(blank(), [Mark(Box(150, 150, 250, 250, 1), "without_mask", "")])).any(axis=2).sum()
@@ -59,7 +59,7 @@ def test_the_words_stay_inside_the_picture(box: Box) -> None:
     assert (plain != text).any(axis=2).sum() > 0.9 * full
 
 
-def test_the_picture_that_was_given_is_left_as_it_is() -> None:
+def test_the_given_image_is_not_modified() -> None:
     picture = blank()
     marked = annotate(picture, [Mark(Box(10, 40, 90, 120, 1), "with_mask", "with_mask")])
     assert (picture == GROUND).all()

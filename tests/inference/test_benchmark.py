@@ -1,4 +1,4 @@
-"""`facemask benchmark` times every format with 1 and 2 threads, one face and 32 at a time, and says what it loads."""
+"""`facemask benchmark` times every format with 1 and 2 threads and batches of 1 and 32."""
 
 import json
 import shutil

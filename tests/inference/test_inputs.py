@@ -1,4 +1,4 @@
-"""What is named on the command line: files, folders, patterns and standard input."""
+"""Inputs of the command line: files, folders, patterns and standard input."""
 
 import io
 import os
@@ -59,12 +59,12 @@ def test_in_a_folder_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
     assert names(tmp_path) == [str(seen)]
 
 
-def test_an_empty_folder_is_told(tmp_path: Path) -> None:
+def test_an_empty_folder_is_reported(tmp_path: Path) -> None:
     (one,) = find_inputs([str(tmp_path)])
     assert (one.name, one.problem) == (str(tmp_path), "no image in this folder")
 
 
-def test_a_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
+def test_a_pattern_gives_the_matching_files(tmp_path: Path) -> None:
     files = [picture(tmp_path / name) for name in ("a1.png", "a2.png", "b1.png", "sub/a3.png")]
     assert names(tmp_path / "a?.png") == [str(files[0]), str(files[1])]
     assert names(tmp_path / "**" / "a*.png") == [str(files[place]) for place in (0, 1, 3)]
@@ -72,18 +72,18 @@ def test_a_pattern_stands_for_the_files_that_match(tmp_path: Path) -> None:
     assert names(tmp_path / "s*") == [str(files[3])]
 
 
-def test_a_pattern_without_matches_is_told(tmp_path: Path) -> None:
+def test_a_pattern_without_matches_is_reported(tmp_path: Path) -> None:
     (one,) = find_inputs([str(tmp_path / "*.png")])
     assert one.problem == "no file matches"
 
 
-def test_a_file_with_brackets_in_its_name_is_no_pattern(tmp_path: Path) -> None:
+def test_an_existing_file_with_brackets_in_its_name_is_not_a_pattern(tmp_path: Path) -> None:
     file = picture(tmp_path / "holiday[1].png")
     picture(tmp_path / "holiday1.png")
     assert names(file) == [str(file)]
 
 
-def test_missing_files_and_standard_input_are_left_to_whoever_reads() -> None:
+def test_missing_files_and_standard_input_are_not_checked() -> None:
     assert [(one.name, one.problem) for one in find_inputs(["missing.jpg", "-"])] == [("missing.jpg", ""), ("-", "")]
 
 

@@ -1,4 +1,4 @@
-"""`facemask predict`: every face answered, a reason for what can't be, and an exit code for scripts."""
+"""`facemask predict` classifies every face, reports unusable files, and has exit codes for scripts."""
 
 import csv
 import io
@@ -105,7 +105,7 @@ def test_json_csv_and_the_files_say_the_same(photo_export: Path, photos: Path, t
         assert face["probabilities"] == {name: float(row[f"p_{name}"]) for name in CLASSES}
 
 
-def test_of_a_folder_everything_is_answered_and_what_is_broken_is_told(photo_export: Path, photos: Path) -> None:
+def test_every_image_of_a_folder_is_predicted_and_broken_ones_are_reported(photo_export: Path, photos: Path) -> None:
     done = predict(photo_export, photos)
     assert done.returncode == 1
     said = {line.split()[0]: line for line in done.stdout.splitlines()}
@@ -124,7 +124,7 @@ def test_a_photo_without_a_face_is_an_answer(photo_export: Path, photos: Path) -
     assert "no face" in done.stdout
 
 
-def test_missing_empty_and_foreign_files_are_told_and_the_rest_is_answered(
+def test_missing_empty_and_foreign_files_are_reported_and_the_rest_is_predicted(
     photo_export: Path, photos: Path, tmp_path: Path
 ) -> None:
     (tmp_path / "empty.jpg").touch()
@@ -143,13 +143,13 @@ def test_missing_empty_and_foreign_files_are_told_and_the_rest_is_answered(
     assert done.stderr == "5 of 6 files could not be used\n"
 
 
-def test_a_quoted_pattern_stands_for_files(photo_export: Path, photos: Path) -> None:
+def test_a_quoted_pattern_is_expanded(photo_export: Path, photos: Path) -> None:
     assert [one["file"] for one in answers(photo_export, photos / "*" / "*.png")] == [
         str(photos / "single" / "one.png")
     ]
 
 
-def test_a_dash_stands_for_standard_input(photo_export: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_dash_reads_standard_input(photo_export: Path, photos: Path, tmp_path: Path) -> None:
     content = (photos / "group.jpg").read_bytes()
     done = predict(photo_export, "-", "--format", "json", "--pictures", tmp_path, stdin=content)
     assert done.returncode == 0
@@ -159,9 +159,7 @@ def test_a_dash_stands_for_standard_input(photo_export: Path, photos: Path, tmp_
 
 
 @pytest.mark.parametrize("orientation", STORED_AS)
-def test_a_photo_that_a_camera_stored_turned_is_looked_at_upright(
-    photo_export: Path, tmp_path: Path, orientation: int
-) -> None:
+def test_the_exif_orientation_is_applied(photo_export: Path, tmp_path: Path, orientation: int) -> None:
     tag = Image.Exif()
     tag[0x0112] = orientation
     stored = np.asarray(Image.fromarray(one_face()[:400]).transpose(STORED_AS[orientation]))
@@ -173,7 +171,7 @@ def test_a_photo_that_a_camera_stored_turned_is_looked_at_upright(
     assert Image.open(marked / "turned.jpg").size == (512, 400)
 
 
-def test_a_small_face_is_found_but_not_answered_for(photo_export: Path, photos: Path) -> None:
+def test_a_small_face_is_reported_but_not_classified(photo_export: Path, photos: Path) -> None:
     (photo,) = answers(photo_export, photos / "group.jpg", "--min-face", "140")
     assert [face["answer"] == "too small" for face in photo["faces"]] == [False, True, True]
     assert photo["faces"][1]["probabilities"] == {}
@@ -244,7 +242,7 @@ def test_an_input_is_never_overwritten(photo_export: Path, tmp_path: Path) -> No
     assert (photo.read_bytes(), table.read_text()) == (before, "of another run")
 
 
-def test_a_folder_that_cannot_be_written_to_is_told(photo_export: Path, photos: Path, tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_named(photo_export: Path, photos: Path, tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     done = predict(photo_export, photos / "group.jpg", "--pictures", tmp_path / "file")
     assert done.returncode == 1
@@ -278,7 +276,7 @@ def test_a_terminal_without_all_letters_gets_codes_for_them(photo_export: Path, 
     assert "\\u9854.png" in done.stdout
 
 
-def test_more_files_than_workers_are_answered_in_order(photo_export: Path, tmp_path: Path) -> None:
+def test_more_files_than_workers_are_predicted_in_order(photo_export: Path, tmp_path: Path) -> None:
     sides = [40 + 20 * number for number in range(24)]
     files = [save(head(side), tmp_path / f"{side:04}.png") for side in sides]
     found = answers(photo_export, tmp_path)

@@ -1,4 +1,4 @@
-"""Answers as a table, JSON and CSV: all say the same, and no file's name can do harm."""
+"""Table, JSON and CSV have the same predictions, and file names cannot do harm."""
 
 import csv
 import io
@@ -124,7 +124,7 @@ def test_a_file_of_answers_appears_when_it_is_complete(tmp_path: Path) -> None:
     assert not (tmp_path / "never.csv").exists()
 
 
-def test_a_file_that_cannot_be_written_is_told(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with (
         pytest.raises(FacemaskError, match=r"answers\.csv cannot be written"),

@@ -50,7 +50,7 @@ def test_another_process_writes_the_same_bytes(tmp_path: Path, stage: str) -> No
             assert b"\r" not in content
 
 
-def test_colours_are_told_apart_until_nothing_is_left_of_them(tmp_path: Path) -> None:
+def test_colours_are_recognised_under_almost_all_corruptions(tmp_path: Path) -> None:
     found = outs(write_project(tmp_path, robustness={"images": 100}), "robustness")
     summary = json.loads(found["metrics/robustness.json"])
     assert (summary["images"], summary["photographs"]) == (18, 9)

@@ -1,4 +1,4 @@
-"""Video in and out: files, streams and cameras, whole, broken, slow and gone."""
+"""Reading and writing video: files, streams and cameras, complete, broken, slow and missing."""
 
 import re
 import subprocess
@@ -103,7 +103,7 @@ def test_a_file_that_is_cut_off_gives_what_it_has_and_says_so(tmp_path: Path) ->
         ("empty.mp4", b"", "is not a video that OpenCV can read"),
     ],
 )
-def test_what_is_no_video_is_refused_by_name(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
+def test_a_file_without_video_is_named(tmp_path: Path, name: str, content: bytes | None, message: str) -> None:
     if content is not None:
         (tmp_path / name).write_bytes(content)
     with pytest.raises(FacemaskError, match=f"{name} {message}"):
@@ -118,7 +118,7 @@ def test_an_mp4_without_its_end_and_a_folder_are_refused(tmp_path: Path, clip: P
         VideoSource(str(tmp_path))
 
 
-def test_a_single_picture_is_no_video(tmp_path: Path) -> None:
+def test_a_single_image_is_refused(tmp_path: Path) -> None:
     Image.fromarray(numbered(9)).save(tmp_path / "photo.jpg")
     with pytest.raises(FacemaskError, match=r"photo\.jpg is a single image, not a video"):
         list(VideoSource(str(tmp_path / "photo.jpg")).frames(threading.Event()))
@@ -137,13 +137,13 @@ def test_a_stream_that_cannot_be_reached_is_named_without_its_password() -> None
         assert not any(secret in str(caught.value) for secret in ("eve", "s3", "cret", "hidden"))
 
 
-def test_a_stream_that_is_no_video_is_refused() -> None:
+def test_a_stream_without_video_is_refused() -> None:
     with network_camera([]) as address, pytest.raises(FacemaskError, match="cannot be reached or sends no video"):
         VideoSource(f"{address}/nothing")
 
 
 @pytest.mark.slow
-def test_a_camera_on_the_network_is_live_and_its_end_is_told() -> None:
+def test_a_network_camera_is_live_and_its_end_is_reported() -> None:
     with network_camera([numbered(i) for i in range(20)]) as address:
         source = VideoSource(f"{address}/camera")
         assert (source.live, source.seconds) == (True, None)
@@ -227,7 +227,7 @@ def test_a_video_that_fails_midway_leaves_what_was_there(tmp_path: Path, clip: P
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="a process' files can't be kept small there")
-def test_a_video_that_cannot_be_written_to_its_end_is_told(tmp_path: Path) -> None:
+def test_an_incompletely_written_video_is_reported(tmp_path: Path) -> None:
     script = (
         "import resource, sys, numpy; from pathlib import Path\n"
         "from facemask.inference.video.capture import write_video\n"
@@ -241,7 +241,7 @@ def test_a_video_that_cannot_be_written_to_its_end_is_told(tmp_path: Path) -> No
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_place_where_nothing_can_be_written_is_told(tmp_path: Path) -> None:
+def test_an_unwritable_place_is_reported(tmp_path: Path) -> None:
     (tmp_path / "file").write_bytes(b"")
     with (
         pytest.raises(FacemaskError, match=r"new\.mp4 cannot be written"),

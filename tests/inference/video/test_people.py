@@ -1,4 +1,4 @@
-"""What is said of people in a video: no flicker, no long wait, honest counts, and no memory of those gone."""
+"""Predictions of people in a video are stable and quick, counts are right, and nothing is kept of those gone."""
 
 import tracemalloc
 

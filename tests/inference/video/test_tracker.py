@@ -1,4 +1,4 @@
-"""Following faces: who moves, hides for a moment, crosses another's way or leaves."""
+"""Tracking faces that move, hide for a moment, cross or leave."""
 
 from collections.abc import Sequence
 

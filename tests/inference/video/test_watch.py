@@ -86,7 +86,7 @@ def test_the_faces_in_view_and_the_people_seen_are_counted_in_every_interval(mod
     assert lost == ""
 
 
-def test_faces_are_looked_for_at_most_ten_times_a_second(models: Path, tmp_path: Path) -> None:
+def test_faces_are_detected_at_most_ten_times_per_second(models: Path, tmp_path: Path) -> None:
     class Counting(FaceDetector):
         looks = 0
 
@@ -148,7 +148,7 @@ def test_a_video_of_another_kind_than_can_be_written_is_refused(models: Path, cl
         watch(models, clip, output=tmp_path / "marked.mpg")
 
 
-def test_a_stream_that_stops_is_told_and_its_video_plays_at_its_own_speed(models: Path, tmp_path: Path) -> None:
+def test_a_stream_that_stops_is_reported_and_its_video_keeps_its_speed(models: Path, tmp_path: Path) -> None:
     with network_camera(moving_faces(45, faces=2)) as address:
         counts, lost = watch(models, f"{address}/camera", output=tmp_path / "marked.mp4")
     assert lost == f"{address}/camera stopped sending frames"
@@ -194,7 +194,9 @@ def test_the_help_says_that_nothing_is_stored(models: Path) -> None:
 
 
 @pytest.mark.parametrize("missing", ["clip", "models"])
-def test_what_is_missing_is_told_in_one_line(models: Path, clip: Path, tmp_path: Path, missing: str) -> None:
+def test_missing_models_and_videos_are_reported_in_one_line(
+    models: Path, clip: Path, tmp_path: Path, missing: str
+) -> None:
     done = run(tmp_path / "export", clip) if missing == "models" else run(models, tmp_path / "none.mp4")
     assert (done.returncode, done.stdout) == (1, "")
     assert len(done.stderr.splitlines()) == 1
