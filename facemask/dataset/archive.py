@@ -158,7 +158,7 @@ def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        raise FacemaskError(f"no room on the disk for {path}: make room, then run the command again") from error
+        raise FacemaskError(f"no space left on the disk for {path}: free some, then run the command again") from error
 
 
 def content_hash(archive: Archive) -> str:

@@ -103,7 +103,7 @@ def test_a_fault_is_one_line_without_traceback_and_leaves_nothing(project: Path,
     kaggle.sets.clear()
     done = download(project, "kaggle", server=kaggle)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: Kaggle has no set somebody/masks: ")
+    assert done.stderr.startswith("error: Kaggle has no data set somebody/masks: ")
     assert done.stderr.count("\n") == 1
     assert not (project / "data").exists()
 
@@ -154,8 +154,8 @@ def test_a_full_disk_is_called_so_and_leaves_nothing_half_made(project: Path, ka
         timeout=30,  # the client alone would try for a minute
     )
     assert done.returncode == 1
-    assert done.stderr.startswith("error: no room on the disk ")
-    assert "make room" in done.stderr
+    assert done.stderr.startswith("error: no space left on the disk ")
+    assert "free some" in done.stderr
     assert done.stderr.count("\n") == 1
     assert ".zip" not in done.stdout
     assert ("set FACEMASK_CACHE" in done.stderr) == (full == "cache")

@@ -1,11 +1,11 @@
-"""One run of the `kaggle` package, and what its failures mean.
+"""Calls of the `kaggle` package, and the meaning of its failures.
 
-Downloads go through its command line and not through its Python interface, because only the former fetches public sets
-without an account. It takes up a download where it broke off, but does not check what it brings. Its command for the
-newest version, however, asks for an account, and the Python interface behind it does not; so that is called, in a
-process of its own, which can be stopped and whose words are read like those of the command line.
+Downloads use its command line, because only that fetches public sets without an account. It resumes an interrupted
+download but does not verify the result. Its command for the newest version requires an account, however, and the Python
+interface behind it does not; so that is called in a process of its own, which can be stopped.
 """
 
+import dataclasses
 import json
 import os
 import re
@@ -15,6 +15,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from facemask.core.errors import FacemaskError
@@ -39,20 +40,89 @@ _EXCEPTION = re.compile(r"^(?:\w+\.)+\w+: ")  # what a traceback puts before the
 
 _NO_ROOM = re.compile(r"\[Errno (?:28|122|27)\]|No space left on device")
 _WRONG_SIZE = "does not match expected size"
-_CONSENT = re.compile(r"\bconsent\b|\b(?:must|need to|have to|please)\b.{0,20}\b(?:accept|agree)\b", re.IGNORECASE)
-_DENIED = re.compile(r"403 Client Error|forbidden|permission '", re.IGNORECASE)
-_MISSING = re.compile(r"404 Client Error|not found|does(?:n't| not) exist", re.IGNORECASE)
-_CREDENTIALS = re.compile(
-    r"401 Client Error|unauthori[sz]ed|unauthenticated|invalid credentials|Invalid header value", re.IGNORECASE
-)
-_BUSY = re.compile(r"\b5\d\d Server Error|\b429 Client Error")
-_CERTIFICATE = re.compile(r"SSLError|CERTIFICATE_VERIFY_FAILED")
-_BROKEN_OFF = re.compile(rf"ChunkedEncodingError|IncompleteRead|Retry \d+/\d+|{_WRONG_SIZE}")
-_NETWORK = re.compile(r"Max retries exceeded|ProxyError|Timeout|ConnectionError|ConnectionReset|RemoteDisconnected")
+_SET_WAS_FOUND = "Dataset URL: "  # the client prints it before it looks for the version
 
 
 class PassingError(FacemaskError):
-    """A fault that may be gone at the next attempt."""
+    """A failure that may not occur at the next attempt."""
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """A kind of failure.
+
+    Attributes:
+        pattern: what the client prints then.
+        message: for the user; `{handle}`, `{version}`, `{page}`, `{aim}` and `{shown}` are filled in.
+        error: the exception to raise.
+    """
+
+    pattern: re.Pattern[str]
+    message: str
+    error: type[FacemaskError] = FacemaskError
+
+
+_CREDENTIALS = _Failure(
+    re.compile(
+        r"401 Client Error|unauthori[sz]ed|unauthenticated|invalid credentials|Invalid header value", re.IGNORECASE
+    ),
+    "Kaggle requires valid credentials for {handle}: renew those that the kaggle package finds (KAGGLE_API_TOKEN, "
+    "KAGGLE_USERNAME and KAGGLE_KEY, or files in ~/.kaggle), create some at https://www.kaggle.com/settings, or, if "
+    "the set is public, remove them",
+)
+_NO_SET = _Failure(
+    re.compile(r"404 Client Error|not found|does(?:n't| not) exist", re.IGNORECASE),
+    "Kaggle has no data set {handle}: look at {page} and correct `handle` of the source",
+)
+_NO_VERSION = dataclasses.replace(
+    _NO_SET, message="Kaggle has no version {version} of {handle}: look at {page} and correct `version` of the source"
+)
+
+# The first kind that matches counts: a message may contain words of several.
+_FAILURES = (
+    _Failure(
+        _NO_ROOM,
+        "no space left on the disk to fetch {handle}: free some, or set FACEMASK_CACHE to a folder on another disk, "
+        "and run again",
+    ),
+    _Failure(
+        re.compile(r"\bconsent\b|\b(?:must|need to|have to|please)\b.{0,20}\b(?:accept|agree)\b", re.IGNORECASE),
+        "Kaggle gives {handle} only to users who have accepted its terms: accept them at {page} and run again with the "
+        "credentials of that account",
+    ),
+    _CREDENTIALS,
+    _NO_SET,
+    _Failure(
+        re.compile(r"403 Client Error|forbidden|permission '", re.IGNORECASE),
+        "Kaggle denies access to {handle}: if {page} exists, accept its terms there and run again with the credentials "
+        "of an account that may see it; if not, correct `handle` of the source",
+    ),
+    _Failure(
+        re.compile(r"SSLError|CERTIFICATE_VERIFY_FAILED"),
+        "the certificate of Kaggle's server could not be verified: behind a proxy that opens connections, set "
+        "REQUESTS_CA_BUNDLE to its certificate, and run again",
+    ),
+    _Failure(
+        re.compile(rf"ChunkedEncodingError|IncompleteRead|Retry \d+/\d+|{_WRONG_SIZE}"),
+        "the download of {handle} was interrupted: check the network and run again",
+        PassingError,
+    ),
+    _Failure(
+        re.compile(r"Max retries exceeded|ProxyError|Timeout|ConnectionError|ConnectionReset|RemoteDisconnected"),
+        "Kaggle is unreachable; could not {aim}: check the network (behind a proxy, set HTTPS_PROXY) and run again",
+        PassingError,
+    ),
+    _Failure(
+        re.compile(r"\b5\d\d Server Error|\b429 Client Error"),
+        "Kaggle is busy or out of order ({shown}): run again later",
+        PassingError,
+    ),
+    _Failure(
+        re.compile(""),
+        "the kaggle client could not {aim} and said: {shown}; if that does not help, run again later",
+        PassingError,
+    ),
+)
 
 
 def download(handle: str, version: int, folder: Path, stall: float) -> Path:
@@ -98,7 +168,7 @@ def download(handle: str, version: int, folder: Path, stall: float) -> Path:
         return path
     if _WRONG_SIZE in output or _NO_ROOM.search(output):
         discard(path)
-    raise _fault(output, handle, f"fetch {handle} version {version}", version)
+    raise _failure(output, handle, f"fetch {handle} version {version}", version)
 
 
 def ask_for_newest(handle: str, limit: float) -> int:
@@ -129,7 +199,7 @@ def ask_for_newest(handle: str, limit: float) -> int:
     answer = re.search(r'^\{"current_version_number": (\d+)\}$', done.stdout, re.MULTILINE)
     if done.returncode == 0 and answer and int(answer[1]):
         return int(answer[1])
-    raise _fault(done.stdout, handle, f"ask for the newest version of {handle}")
+    raise _failure(done.stdout, handle, f"ask for the newest version of {handle}")
 
 
 def discard(path: Path) -> None:
@@ -188,55 +258,19 @@ def _announced_size(path: Path) -> int:
         return 0
 
 
-def _fault(output: str, handle: str, aim: str, version: int | None = None) -> FacemaskError:
-    """Turn what the client printed before it failed to do `aim` into a sentence for the user."""
-    page = f"https://www.kaggle.com/datasets/{handle}"
+def _failure(output: str, handle: str, aim: str, version: int | None = None) -> FacemaskError:
+    """Turn the output of the client, which failed to do `aim`, into an error for the user."""
     lines = _LOGIN_HELP.sub("", output).splitlines()
     errors = [line for line in lines if not _NO_ERROR.match(line)]
-    text = "\n".join(errors)
-    if _NO_ROOM.search(text):
-        return FacemaskError(
-            f"no room on the disk to fetch {handle}: make room, or set FACEMASK_CACHE to a folder on another disk, and "
-            "run again"
-        )
-    if _CONSENT.search(text):
-        return FacemaskError(
-            f"Kaggle gives {handle} only to people who have accepted its terms: accept them at {page} and run again "
-            "with the credentials of that account"
-        )
-    if _CREDENTIALS.search(text) or (not errors and _LOGIN_HELP.search(output)):
-        return FacemaskError(
-            f"Kaggle asks for valid credentials to give out {handle}: renew those that the kaggle package finds "
-            "(KAGGLE_API_TOKEN, KAGGLE_USERNAME and KAGGLE_KEY, or files in ~/.kaggle), make some at "
-            "https://www.kaggle.com/settings, or, if the set is public, remove them"
-        )
-    if _MISSING.search(text):
-        if any(line.startswith("Dataset URL: ") for line in lines):  # printed once the set has been found
-            return FacemaskError(
-                f"Kaggle has no version {version} of {handle}: look at {page} and correct `version` of the source"
-            )
-        return FacemaskError(f"Kaggle has no set {handle}: look at {page} and correct `handle` of the source")
-    if _DENIED.search(text):
-        return FacemaskError(
-            f"Kaggle denies access to {handle}: if {page} exists, accept its terms there and run again with the "
-            "credentials of an account that may see it; if not, correct `handle` of the source"
-        )
-    if _CERTIFICATE.search(text):
-        return FacemaskError(
-            "the certificate of Kaggle's server could not be verified: behind a proxy that opens connections, set "
-            "REQUESTS_CA_BUNDLE to its certificate, and run again"
-        )
-    if _BROKEN_OFF.search(text):
-        return PassingError(f"the download of {handle} broke off: check the network and run again")
-    if _NETWORK.search(text):
-        return PassingError(
-            f"Kaggle can't be reached to {aim}: check the network (behind a proxy, set HTTPS_PROXY) and run again"
-        )
-    if _BUSY.search(text):
-        return PassingError(f"Kaggle is busy or out of order ({_shown(errors)}): run again later")
-    return PassingError(
-        f"the kaggle client could not {aim} and said: {_shown(errors)}; if that does not help, run again later"
-    )
+    if not errors and _LOGIN_HELP.search(output):
+        failure = _CREDENTIALS
+    else:
+        failure = next(failure for failure in _FAILURES if failure.pattern.search("\n".join(errors)))
+    if failure is _NO_SET and any(line.startswith(_SET_WAS_FOUND) for line in lines):
+        failure = _NO_VERSION
+    page = f"https://www.kaggle.com/datasets/{handle}"
+    message = failure.message.format(handle=handle, version=version, page=page, aim=aim, shown=_shown(errors))
+    return failure.error(message)
 
 
 def _shown(errors: list[str]) -> str:

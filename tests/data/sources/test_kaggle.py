@@ -111,7 +111,7 @@ def test_wrong_or_missing_credentials_are_called_so(
     kaggle.tokens = {"KGAT_good"}
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    assert fault().startswith(f"Kaggle asks for valid credentials to give out {HANDLE}: renew those")
+    assert fault().startswith(f"Kaggle requires valid credentials for {HANDLE}: renew those")
     assert kaggle.count(METADATA) == 1
 
 
@@ -121,13 +121,13 @@ def test_a_token_that_does_not_even_get_asked_with_is_called_wrong(
 ) -> None:
     kaggle.fail[INTROSPECT] = (status, "Unauthenticated")
     monkeypatch.setenv("KAGGLE_API_TOKEN", token)
-    assert "asks for valid credentials" in fault()
+    assert "requires valid credentials" in fault()
 
 
 def test_a_missing_consent_is_called_so(kaggle: KaggleServer) -> None:
     kaggle.fail[DOWNLOAD] = (403, "You must accept the terms of this dataset before you can download its files.")
     message = fault()
-    assert "only to people who have accepted its terms" in message
+    assert "only to users who have accepted its terms" in message
     assert f"https://www.kaggle.com/datasets/{HANDLE}" in message
     assert kaggle.count(DOWNLOAD) == 1
 
@@ -140,7 +140,9 @@ def test_a_set_that_may_not_be_seen_is_called_so(kaggle: KaggleServer, said: str
 
 @pytest.mark.usefixtures("kaggle")
 def test_a_set_that_does_not_exist_is_called_so() -> None:
-    assert fault("somebody/nothing").startswith("Kaggle has no set somebody/nothing: look at https://www.kaggle.com")
+    assert fault("somebody/nothing").startswith(
+        "Kaggle has no data set somebody/nothing: look at https://www.kaggle.com"
+    )
 
 
 @pytest.mark.usefixtures("kaggle")
@@ -152,7 +154,7 @@ def test_a_version_that_does_not_exist_is_called_so() -> None:
 def test_no_network_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    assert fault().startswith(f"Kaggle can't be reached to fetch {HANDLE} version 3: check the network")
+    assert fault().startswith(f"Kaggle is unreachable; could not fetch {HANDLE} version 3: check the network")
 
 
 @pytest.mark.parametrize("status", [429, 503])

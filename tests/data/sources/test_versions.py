@@ -62,8 +62,8 @@ def test_a_pinned_content_is_pinned_anew_without_fetching_the_older_version(
 @pytest.mark.parametrize(
     ("status", "said"),
     [
-        (404, "Kaggle has no set somebody/face-masks"),
-        (401, "Kaggle asks for valid credentials to give out somebody/face-masks"),
+        (404, "Kaggle has no data set somebody/face-masks"),
+        (401, "Kaggle requires valid credentials for somebody/face-masks"),
         (503, "Kaggle is busy or out of order"),
     ],
 )
@@ -77,7 +77,7 @@ def test_why_kaggle_can_not_be_asked_is_said(kaggle: KaggleServer, status: int, 
 def test_no_network_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
-    with pytest.raises(FacemaskError, match="can't be reached to ask for the newest version of somebody/face-masks"):
+    with pytest.raises(FacemaskError, match=r"unreachable; could not ask for the newest version of somebody"):
         look()
 
 
