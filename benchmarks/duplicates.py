@@ -182,7 +182,7 @@ def choose_photographs(arguments: argparse.Namespace, count: int, path: Path) ->
     """Draw or read `count` photographs into an archive; return the names of those to use, shuffled.
 
     Raises:
-        FacemaskError: the folder or archive can't be read or holds no picture.
+        FacemaskError: the folder or archive cannot be read or holds no picture.
     """
     start = time.perf_counter()
     given = arguments.photographs

@@ -13,7 +13,7 @@ def main(name: str) -> None:
     """Fetch the entry `name` of `sources`."""
     sources = load_params().sources
     if name not in sources:
-        raise FacemaskError(f"{name!r} is no entry of `sources` in params.yaml: {', '.join(sources)}")
+        raise FacemaskError(f"{name!r} is not an entry of `sources` in params.yaml: {', '.join(sources)}")
     fetch(sources[name], Path(f"data/raw/{name}.zip"))
     write_json(Path(f"data/raw/{name}.json"), card(sources[name]))
 

@@ -85,7 +85,7 @@ def png(width: int, height: int, content: bytes, depth: int = 8, colour: int = 2
 
 
 def alpha_channel(value: int = 255) -> np.ndarray:
-    """Alpha of a picture whose left half is `value` and whose right half can't be seen."""
+    """Alpha of a picture whose left half is `value` and whose right half cannot be seen."""
     alpha = np.full((HEIGHT, WIDTH, 1), value, np.uint8)
     alpha[:, WIDTH // 2 :] = 0
     return alpha

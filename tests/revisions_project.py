@@ -44,7 +44,7 @@ def make_project(folder: Path, below: str = "") -> Path:
 def predictions(
     answers: Answers, photographs: Sequence[int] = (30, 30, 30), groups: bool = True, part: str = "test"
 ) -> pd.DataFrame:
-    """Make a table of predictions in which each photograph has `COPIES` images, all named right but for `answers`.
+    """Make predictions in which each photograph has `COPIES` images, all classified correctly except `answers`.
 
     Args:
         answers: prediction by id, such as "with_mask/3-0", the first copy of the third photograph.

@@ -100,7 +100,7 @@ def test_a_model_that_was_never_pushed_is_told(published: Path, clone: Path) -> 
     done = predicted(clone, "--rev", "facemask@v1.0.0")
     (published / "away").rename(published / "store")
     assert (done.returncode, done.stdout) == (1, "")
-    assert "neither in the DVC cache nor in a remote that can be reached" in done.stderr
+    assert "in neither the DVC cache nor a remote that can be reached" in done.stderr
 
 
 def test_either_a_revision_or_a_folder_is_named(clone: Path) -> None:

@@ -322,7 +322,7 @@ class Params(Settings):
         for name in self.data.sources:
             if name not in self.sources:
                 raise ValueError(
-                    f"data.sources names {name!r}, which is no entry of sources: {', '.join(self.sources)}"
+                    f"data.sources names {name!r}, which is not an entry of sources: {', '.join(self.sources)}"
                 )
         return self
 
@@ -352,7 +352,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         return Params.model_validate(_scientific_floats(content))
     except ValidationError as error:
         lines = [f"{_key(problem['loc'])}: {_said(problem)}" for problem in error.errors()]
-        raise FacemaskError(f"{path} has settings that can't be used:\n  " + "\n  ".join(lines)) from error
+        raise FacemaskError(f"{path} has settings that cannot be used:\n  " + "\n  ".join(lines)) from error
 
 
 def _scientific_floats(value: Any) -> Any:

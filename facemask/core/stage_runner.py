@@ -31,8 +31,8 @@ def run(main: Callable[..., None]) -> None:
         if error.errno not in _OF_THE_DISK:
             raise
         place = error.filename or "the disk"
-        advice = "make room or allow it, then run again"
-        print(f"error: {place} can't be written ({error.strerror}): {advice}", file=sys.stderr)
+        advice = "free some space or change its permissions, then run again"
+        print(f"error: {place} cannot be written ({error.strerror}): {advice}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

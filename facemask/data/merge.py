@@ -214,7 +214,7 @@ def _check_folders(source: _Source) -> None:
         if not any(path.parts[: len(folder)] == folder for path in there):
             listing = ", ".join(map(str, there[:20])) + (" ..." if len(there) > 20 else "")
             raise FacemaskError(
-                f"source {source.name!r}: no file lies in the folder {'/'.join(folder)!r}; the archive has "
+                f"source {source.name!r}: no file is in the folder {'/'.join(folder)!r}; the archive has "
                 f"{listing or 'no files'}: correct `sources.{source.name}.folders` in params.yaml"
             )
 
@@ -243,7 +243,7 @@ def _label(path: str, folders: dict[tuple[str, ...], str]) -> str:
 
 
 def _attributes(archive: Archive) -> dict[str, dict[str, str]] | None:
-    """Read the archive's table of attributes: path -> {attribute: value}; None if it can't be used.
+    """Read the archive's table of attributes: path -> {attribute: value}; None if it cannot be used.
 
     It comes with the archive and is not trusted: anything odd, and all of it is left aside.
     """

@@ -1,4 +1,4 @@
-"""Pictures that nobody can learn from: single-coloured, posterised, too small, or hopelessly blurred."""
+"""Low-quality images: single-coloured, posterised, too small, or hopelessly blurred."""
 
 import numpy as np
 import pandas as pd

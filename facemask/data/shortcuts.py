@@ -47,7 +47,7 @@ def shortcuts(table: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
     its number of images and its fold. So the null is that all classes draw their photographs from one pool and the
     copies of a photograph are as alike as can be. As many images as before have the class, in as few groups, so the
     AUC of a class with few groups varies as widely as it would. Copies that differ vary less, which errs on the
-    side of no warning. Labels can't simply be permuted among images (copies would be taken for independent, and
+    side of no warning. Labels can't simply be permuted among images (copies would count as independent, and
     everything called significant) nor within groups of one size (where the large groups all are of one class,
     nothing would be permuted).
 

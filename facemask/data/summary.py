@@ -29,7 +29,7 @@ def describe(manifest: pd.DataFrame, left_out: pd.DataFrame, seed: int) -> dict[
     sound = manifest[~has_flag(manifest, CONTRADICTION)]
     if sound.empty:
         raise FacemaskError(
-            "every photograph stands under two labels, so nobody knows what any of them shows; give each image one "
+            "every photograph has two labels, so it is unknown what any of them shows; give each image one "
             "place, in the folder of its class"
         )
     return {

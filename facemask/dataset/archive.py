@@ -51,7 +51,7 @@ class Archive:
 
         Raises:
             BrokenArchiveError: it is no zip or was cut off.
-            FacemaskError: it can't be read, or has a member that is refused: unsafe name, link or other special
+            FacemaskError: it cannot be read, or has a member that is refused: unsafe name, link or other special
                 file, name used twice, encrypted, packed with anything but deflate, or beyond a bound on the size of a
                 member (256 MB), of all of them (64 GB) or on their number (a million).
         """
@@ -60,7 +60,7 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(path)
         except OSError as error:
-            raise FacemaskError(f"{path} can't be read: {error.strerror or error}") from error
+            raise FacemaskError(f"{path} cannot be read: {error.strerror or error}") from error
         except _READ_ERRORS as error:
             raise BrokenArchiveError(
                 f"{path} is cut off or no zip archive ({error}): make or fetch it again"
@@ -87,7 +87,7 @@ class Archive:
             with self._lock, self._zip.open(info) as member:
                 return member.read(info.file_size + 1)
         except OSError as error:
-            raise FacemaskError(f"{self.path} can't be read: {error.strerror or error}") from error
+            raise FacemaskError(f"{self.path} cannot be read: {error.strerror or error}") from error
         except _READ_ERRORS as error:
             raise BrokenArchiveError(
                 f"{self.path}: member {name!r} is cut off or altered ({error}): make or fetch the archive again"
@@ -150,7 +150,7 @@ def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
                 if name <= previous:
                     raise ValueError(f"{name!r} comes after {previous!r}: names must ascend, each once")
                 if reason := unsafe_name(name):
-                    raise FacemaskError(f"{path}: the name {name!r} can't stand in an archive: it {reason}")
+                    raise FacemaskError(f"{path}: the name {name!r} is not allowed in an archive: it {reason}")
                 if len(content) > MAX_MEMBER_BYTES:
                     raise FacemaskError(f"{path}: {name!r} is larger than {_megabytes(MAX_MEMBER_BYTES)}; leave it out")
                 file.writestr(_canonical_info(name), content)
@@ -185,7 +185,7 @@ def unsafe_name(name: str) -> str:
     if any(ord(character) < 32 or ord(character) == 127 for character in name):
         return "has control characters"
     if any(0xD800 <= ord(character) < 0xE000 for character in name):
-        return "is no valid Unicode"
+        return "is not valid Unicode"
     if "\\" in name:
         return "has a backslash; folders are parted by '/'"
     if name.startswith("/") or re.match(r"[A-Za-z]:", name):

@@ -19,7 +19,7 @@ Reason = Literal[
     "too large",  # more pixels than allowed, by its header; it was not decoded
     "too small",  # a side shorter than allowed
     "truncated",  # the data ends before the picture does
-    "damaged",  # an image file whose header or data can't be read
+    "damaged",  # an image file whose header or data cannot be read
 ]
 REASONS: tuple[Reason, ...] = get_args(Reason)
 
@@ -39,7 +39,7 @@ _PILLOW_WARNINGS = ("ignore", None, Warning, re.compile(r"PIL\."), 0)
 
 
 class UnusableImage(ValueError):  # noqa: N818 - a finding about a file, not a fault of the program
-    """A file that can't be used as a picture; `reason` is one of `REASONS`."""
+    """A file that cannot be used as an image; `reason` is one of `REASONS`."""
 
     def __init__(self, reason: Reason) -> None:
         super().__init__(reason)

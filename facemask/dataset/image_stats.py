@@ -37,7 +37,7 @@ def measure(pixels: np.ndarray) -> dict[str, float]:
 
     Sharpness is the standard deviation of a difference of Gaussians (1 and 2 pixels wide with the longer side at
     128 pixels; Marr and Hildreth, Theory of Edge Detection, 1980), divided by the contrast. The Laplacian's variance
-    itself (Pech-Pacheco and others, 2000) can't be used: in a darkened picture it measures rounding, and calls it
+    itself (Pech-Pacheco and others, 2000) cannot be used: in a darkened picture it measures rounding, and calls it
     sharp. As measured, enlarging blurs, shrinking sharpens, and the file's size alone makes no difference.
 
     A posterised picture is only found as long as its levels survive: JPEG compression, and resizing, fill the gaps.

@@ -1,4 +1,4 @@
-"""The table of what the model says of the images of val and test, `data/predictions.csv`.
+"""The table of predicted class of the images of val and test, `data/predictions.csv`.
 
 | column | meaning |
 | --- | --- |

@@ -202,7 +202,7 @@ def draw_blocks(
             image = resize(decode(archive.read(prediction["id"]), math.inf), TILE)
             tiles += [image, *(overlay(image, one, maps.max()) for one in maps)]
             captions += [_caption(prediction), *[()] * len(shown)]
-        title = "Wrong predictions" if name == "wrong" else f"{TITLES[name]}, named right"
+        title = "Wrong predictions" if name == "wrong" else f"{TITLES[name]}, classified correctly"
         note = "the picture, what speaks for the answer" + (", what for the truth" if name == "wrong" else "")
         if rows:
             blocks.append(Block(title, note, tiles, captions))
@@ -242,4 +242,4 @@ def _caption(prediction: pd.Series) -> Sequence[str]:
     answer = f"{TITLES[said]}, {prediction[f'p_{said}']:.1%}"
     if said == prediction["label"]:
         return (answer,)
-    return (f"The model says: {answer}", f"It is: {TITLES[prediction['label']]}")
+    return (f"Predicted: {answer}", f"True class:  {TITLES[prediction['label']]}")

@@ -48,7 +48,7 @@ _MAYBE = 0.4  # score from which a face is looked at again
 _DOUBT = 0.5  # score in the second look below which there is no third
 _SECOND_LOOK = 0.5  # share of the view that the face then fills
 _SAME = 0.3  # intersection over union from which two boxes are of one face
-_INSIDE = 0.7  # share of a box within another from which it is taken for a part of that face
+_INSIDE = 0.7  # share of a box within another from which it counts as a part of that face
 
 
 @dataclass(frozen=True)
@@ -184,7 +184,7 @@ def write_detector(folder: Path) -> None:
     """Write the detector's model file into an export folder; it is fetched once and kept in the cache.
 
     Raises:
-        FacemaskError: it can't be fetched or is not the pinned one.
+        FacemaskError: it cannot be fetched or is not the pinned one.
     """
     write_bytes(folder / DETECTOR_FILE, fetch_member(DETECTOR))
 

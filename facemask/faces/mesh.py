@@ -41,7 +41,7 @@ class Face:
 
     Attributes:
         points: float32 (468, 3) in pixels: right, down, and away from the camera.
-        score: how sure the model is that it saw a face, 0 to 1.
+        score: mean confidence that it saw a face, 0 to 1.
     """
 
     points: NDArray[np.float32]
@@ -103,7 +103,7 @@ def load_mesh() -> bytes:
     """Fetch the model file, or find it in the cache.
 
     Raises:
-        FacemaskError: it can't be fetched or is not the pinned one.
+        FacemaskError: it cannot be fetched or is not the pinned one.
     """
     return fetch_member(MESH)
 

@@ -72,10 +72,10 @@ def data_sentences(findings: Findings) -> tuple[str, ...]:
 def _junk_sentence(findings: Findings) -> str:
     reasons = [f"{JUNK_TITLES[flag].lower()} {count(n)}" for flag, n in findings.data["junk"].items() if n]
     if not reasons:
-        return "No picture is nearly of one colour, posterised, too small or blurred."
+        return "No image is nearly one colour, posterised, too small or blurred."
     files = findings.manifest[has_flag(findings.manifest, *JUNK_FLAGS)]
     return (
-        f"Nothing can be learned from {count(len(files), 'picture')} ({', '.join(reasons)}); "
+        f"Too low in quality to learn from: {count(len(files), 'picture')} ({', '.join(reasons)}); "
         f"{_left_out(findings, files)} of them were left out."
     )
 
@@ -101,13 +101,13 @@ def split_caution(findings: Findings) -> str:
     """Say how far the split can be trusted."""
     return (
         "Copies of one photograph (cropped, turned, mirrored, darkened and the like) are found by their local features "
-        f"and kept in one part of the split. {leak_sentence(findings)} Copies that were changed heavily can still be "
-        "unfound; then the figures look better than they are."
+        f"and kept in one part of the split. {leak_sentence(findings)} Heavily modified copies may still be "
+        "missed; then the figures look better than they are."
     )
 
 
 def headline(findings: Findings) -> str:
-    """Say in one sentence how many test images were named right."""
+    """Say in one sentence how many test images were classified correctly."""
     test = findings.evaluation["test"]
     right = sum(test["confusion"][label][label] for label in CLASSES)
     return (
@@ -137,9 +137,9 @@ def _bounds(interval: Json) -> str:
 def model_card(findings: Findings) -> list[Section]:
     """Write the model card from the figures of this run."""
     return [
-        Section("What it is", _what_it_is(findings)),
+        Section("Model", _what_it_is(findings)),
         Section(
-            "What it is for",
+            "Intended use",
             bullets=(
                 "Telling, on a picture of one face, whether a mask is worn right, worn wrong or not at all.",
                 "Learning, research, and counting how masks are worn where those pictured have agreed to it.",
@@ -147,7 +147,7 @@ def model_card(findings: Findings) -> list[Section]:
             ),
         ),
         Section(
-            "What it is not for",
+            "Out-of-scope use",
             bullets=(
                 "Deciding anything about a person, such as who may enter or who is fined.",
                 "Recognising who somebody is, or guessing age, sex, origin, health or mood.",
@@ -181,9 +181,9 @@ def _what_it_is(findings: Findings) -> tuple[str, ...]:
     parameters = findings.train["parameters"]
     names = ", ".join(TITLES[label].lower() for label in CLASSES)
     return (
-        f"A classifier of face crops with three answers: {names}. It is MobileNetV2 with a top of its own; of its "
-        f"{count(parameters['total'])} parameters, {count(parameters['trained'])} were trained here, the others are "
-        "as ImageNet left them.",
+        f"A classifier of face crops with three answers: {names}. It is MobileNetV2 with a new top; of its "
+        f"{count(parameters['total'])} parameters, {count(parameters['trained'])} were trained here, the others keep "
+        "their ImageNet weights.",
         f"Input: a picture of {width} x {height} pixels, RGB, whole numbers from 0 to 255; all scaling happens inside "
         "the model. Output: three probabilities that add up to 1, in the order above.",
     )
@@ -192,8 +192,8 @@ def _what_it_is(findings: Findings) -> tuple[str, ...]:
 def _split_sentence(findings: Findings) -> str:
     images = findings.split["images"]
     return (
-        f"Of the files, {count(images['train'])} are to train on, {count(images['val'])} to "
-        f"choose the best epoch by, {count(images['test'])} to test on; {count(images['dropped'])} "
+        f"Of the files, {count(images['train'])} are for training, {count(images['val'])} to "
+        f"choose the best epoch, {count(images['test'])} for testing; {count(images['dropped'])} "
         "are left out."
     )
 
@@ -214,7 +214,7 @@ def _limits(findings: Findings) -> tuple[str, ...]:
         *shortcut_warnings(findings),
         "The test images come from the same sources as those trained on. On pictures from elsewhere, with another "
         f"camera, another light, other people, expect more mistakes{_unseen(findings)}.",
-        "Models of this kind are known to stumble over beards, hands and scarves before the mouth, black or printed "
+        "Models of this kind are known to fail on beards, hands and scarves before the mouth, black or printed "
         "masks, faces from the side, and dark or blurred pictures. " + _what_is_known(findings),
         *filter(None, (_corruptions(findings), _calibration(findings), worst_slice(findings))),
     )
@@ -225,7 +225,7 @@ def _corruptions(findings: Findings) -> str:
     if not found["images"]:
         return ""
     return (
-        f"Under the simulated troubles of a camera (noise, blur, low light ...), {percent(found['clean_accuracy'])} "
+        f"Under the simulated camera corruptions (noise, blur, low light ...), {percent(found['clean_accuracy'])} "
         f"become {percent(found['mean_corruption_accuracy'])} right, on average over kinds and strengths "
         f"({_bounds(found['interval'])} with 95% confidence; {count(found['images'], 'test image')})."
     )
@@ -234,7 +234,7 @@ def _corruptions(findings: Findings) -> str:
 def _unseen(findings: Findings) -> str:
     """Quote the figures of sources that were left out, for the end of a sentence."""
     found = [f"{percent(figures['accuracy'])} on {name}" for name, figures in findings.unseen.items()]
-    return f": models that never saw a source named {', '.join(found)} right" if found else ""
+    return f": models trained without a source classified {', '.join(found)} right" if found else ""
 
 
 def _calibration(findings: Findings) -> str:
@@ -244,13 +244,13 @@ def _calibration(findings: Findings) -> str:
     wrong = "" if errors is None else f", of which {percent(errors)} are wrong"
     return (
         f"The probabilities were calibrated on the validation images; on the test images they are off by "
-        f"{percent(calibration['calibration_error'])} on average (expected calibration error). They mean nothing on "
-        "pictures unlike these. With the thresholds that were chosen on the validation images, "
-        f"{percent(decision['answered'])} of the test images get an answer{wrong}; the others are `uncertain`."
+        f"{percent(calibration['calibration_error'])} on average (expected calibration error). They are not valid for "
+        "images unlike these. With the chosen thresholds on the validation images, "
+        f"{percent(decision['answered'])} of the test images are answered{wrong}; the others are `uncertain`."
     )
 
 
 def _what_is_known(findings: Findings) -> str:
     if any(findings.slices["test"]["attribute"].values()):
-        return "The report shows the figures for those that the sources tell of."
+        return "The report shows the figures for those that the sources annotate."
     return "The sources of this run do not say which pictures show these, so there are no figures for them."

@@ -218,7 +218,7 @@ _JUNK: dict[str, tuple[str, str, str, bool]] = {
         True,
     ),
     TOO_SMALL: ("There are too few pixels to show a mouth.", _SHORTER_SIDE, "{:.0f} pixels", False),
-    BLURRED: ("No detail is left: the edge of a mask can't be seen.", "sharpness", "{:.3f}", False),
+    BLURRED: ("No detail is left: the edge of a mask cannot be seen.", "sharpness", "{:.3f}", False),
 }
 
 

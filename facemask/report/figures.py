@@ -130,7 +130,7 @@ def training_curve(history: pd.DataFrame, figure: str, best_epoch: int) -> str:
         axes.plot(history["epoch"], history[figure], "o-", color=GREY, markersize=4, label="training")
         axes.plot(history["epoch"], history[f"val_{figure}"], "s-", color=BLUE, markersize=4, label="validation")
         best = history.loc[history["epoch"] == best_epoch, f"val_{figure}"]
-        axes.plot([best_epoch], best, "o", markersize=12, fillstyle="none", color=INK, label="epoch that was kept")
+        axes.plot([best_epoch], best, "o", markersize=12, fillstyle="none", color=INK, label="kept epoch")
         set_epoch_axis(axes, history["epoch"].max(), figure)
 
     return axes_svg(draw)
@@ -171,7 +171,7 @@ def reliability_diagram(table: pd.DataFrame) -> str:
     """
 
     def draw(axes: Axes) -> None:
-        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="as sure as right")
+        axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="perfect calibration")
         for name, colour, marker in (("before", COLOURS[CLASSES[0]], "s"), ("after", BLUE, "o")):
             rows = table[table["calibration"] == name]
             areas = 20 + 200 * rows["images"] / rows["images"].sum()
@@ -188,8 +188,8 @@ def reliability_diagram(table: pd.DataFrame) -> str:
             )
         axes.set_xlim(0, 1)
         axes.set_ylim(0, 1)
-        axes.set_xlabel("how sure the model is")
-        axes.set_ylabel("share that is right")
+        axes.set_xlabel("mean confidence")
+        axes.set_ylabel("accuracy")
         axes.xaxis.set_major_formatter(percent_formatter())
         axes.yaxis.set_major_formatter(percent_formatter())
         legend_above(axes, columns=1)
@@ -201,7 +201,7 @@ def risk_coverage_curve(table: pd.DataFrame, decision: Mapping[str, Any]) -> str
     """Draw the share of errors by the share that is answered, from `plots/risk_coverage.csv`; mark the thresholds'."""
 
     def draw(axes: Axes) -> None:
-        axes.plot(table["coverage"], table["errors"], color=BLUE, linewidth=2, label="by one limit for all classes")
+        axes.plot(table["coverage"], table["errors"], color=BLUE, linewidth=2, label="one threshold for all classes")
         if decision["errors_of_answered"] is not None:
             axes.plot(
                 [decision["answered"]],
@@ -209,13 +209,13 @@ def risk_coverage_curve(table: pd.DataFrame, decision: Mapping[str, Any]) -> str
                 "D",
                 color=COLOURS[CLASSES[0]],
                 markersize=8,
-                label="the thresholds that were chosen",
+                label="the chosen thresholds",
                 clip_on=False,
             )
         axes.set_xlim(0, 1)
         axes.set_ylim(0, None if table["errors"].max() else 0.01)
-        axes.set_xlabel("share of the images that is answered")
-        axes.set_ylabel("wrong among these")
+        axes.set_xlabel("coverage")
+        axes.set_ylabel("errors among these")
         axes.xaxis.set_major_formatter(percent_formatter())
         axes.yaxis.set_major_formatter(percent_formatter())
         legend_above(axes)

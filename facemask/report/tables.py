@@ -134,7 +134,7 @@ def confusion(findings: Findings, part: str = "test") -> Table:
     """Count true against predicted classes."""
     counts = findings.evaluation[part]["confusion"]
     rows = [(TITLES[actual], *(count(counts[actual][predicted]) for predicted in CLASSES)) for actual in CLASSES]
-    return Table((("What it is \\ what the model says", "text"), *_class_columns()), rows)
+    return Table((("True class \\ predicted class", "text"), *_class_columns()), rows)
 
 
 def per_source(findings: Findings) -> Table:
@@ -200,7 +200,7 @@ def mistakes(findings: Findings, limit: int) -> Table:
         (mistake.id, TITLES[mistake.label], TITLES[mistake.prediction], percent(mistake.confidence))
         for mistake in findings.mistakes[:limit]
     ]
-    columns: tuple[tuple[str, Kind], ...] = (("Image", "name"), ("It is", "text"), ("The model says", "text"))
+    columns: tuple[tuple[str, Kind], ...] = (("Image", "name"), ("It is", "text"), ("Predicted", "text"))
     return Table((*columns, ("With", "number")), rows)
 
 
@@ -212,7 +212,7 @@ def corruptions(findings: Findings) -> Table:
         for name in CAMERA
     ]
     steps: list[tuple[str, Kind]] = [(f"{step}", "number") for step in accuracy[next(iter(CAMERA))].index]
-    return Table((("Trouble", "text"), *steps, ("Mean", "number")), rows)
+    return Table((("Corruption", "text"), *steps, ("Mean", "number")), rows)
 
 
 def framing(findings: Findings) -> Table:
@@ -226,10 +226,10 @@ def framing(findings: Findings) -> Table:
 
 
 def lower_half(findings: Findings) -> Table:
-    """Show which share of the activation lies in the lower half of the picture, by what the model says."""
+    """Show which share of the activation lies in the lower half of the picture, by predicted class."""
     shares = findings.activation["lower_half"]
     rows = [(TITLES[label], *(_share_of(shares[kind][label]) for kind in ("right", "wrong"))) for label in CLASSES]
-    return Table((("The model says", "text"), ("Rightly", "text"), ("Wrongly", "text")), rows)
+    return Table((("Predicted", "text"), ("Rightly", "text"), ("Wrongly", "text")), rows)
 
 
 def exports(findings: Findings) -> Table:

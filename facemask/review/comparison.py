@@ -128,7 +128,7 @@ class Pairs:
 
 @dataclass(frozen=True)
 class Change:
-    """A photograph that is named right by one model and wrong by the other.
+    """A photograph that is classified correctly by one model and wrong by the other.
 
     Attributes:
         id, sha256: of its first image that is; the hash is "" where not known.
@@ -188,7 +188,7 @@ def read_test(revision: Revision) -> pd.DataFrame:
         image file). The last two are "" where an older revision does not say.
 
     Raises:
-        FacemaskError: the revision's answers can't be read; the message says what to do.
+        FacemaskError: the revision's answers cannot be read; the message says what to do.
     """
     path = "metrics/answers.csv"
     try:
@@ -200,7 +200,7 @@ def read_test(revision: Revision) -> pd.DataFrame:
     for column in ("label", "prediction"):
         unknown = sorted(set(table[column]) - set(CLASSES))
         if unknown:
-            raise FacemaskError(f"{path} of {revision.name} has {column}s that are no class: {', '.join(unknown)}")
+            raise FacemaskError(f"{path} of {revision.name} has {column}s that are not classes: {', '.join(unknown)}")
     if table["id"].duplicated().any():
         raise FacemaskError(f"{path} of {revision.name} lists images twice; choose another revision")
     if table.empty:
@@ -413,7 +413,7 @@ def read_csv(revision: Revision, path: str, columns: Sequence[str]) -> pd.DataFr
         if missing := [column for column in columns if column not in table]:
             raise ValueError(f"it has no column {', '.join(missing)}")
     except ValueError as error:  # also what pandas raises for an empty or torn file, and for bytes that are no UTF-8
-        raise FacemaskError(f"{path} of {revision.name} can't be used ({error}); choose another revision") from error
+        raise FacemaskError(f"{path} of {revision.name} is invalid ({error}); choose another revision") from error
     return table
 
 

@@ -51,7 +51,7 @@ def compare_revisions(before: Revision, after: Revision) -> Compared:
     """Compare what the models of two revisions say of the test images that both have.
 
     Raises:
-        FacemaskError: predictions can't be read, or no image is in test in both.
+        FacemaskError: predictions cannot be read, or no image is in test in both.
     """
     pairs = pair(read_test(before), read_test(after))
     return Compared(
@@ -140,7 +140,7 @@ def verdict(comparison: Comparison) -> str:
 
 
 def explanation(comparison: Comparison) -> list[str]:
-    """Say what the verdict does not: what can't be ruled out, and what happened to single classes."""
+    """Say what the verdict does not: what cannot be ruled out, and what happened to single classes."""
     sentences = []
     if comparison.verdict is Verdict.NO_EVIDENCE:
         low, high = _signed(comparison.accuracy.low), _signed(comparison.accuracy.high)

@@ -54,7 +54,7 @@ def judge(comparison: Comparison, limits: GateParams) -> Judgement:
     if comparison.verdict is Verdict.SAME:
         return Judgement(True, "The gate is open: both models give the same answers.", ())
     accuracy = comparison.accuracy
-    rest = f"by the accuracy, a fall of up to {points(-accuracy.low)} points can't be ruled out"
+    rest = f"by the accuracy, a fall of up to {points(-accuracy.low)} points cannot be ruled out"
     said = rest if accuracy.low < 0 else "the accuracy has risen"
     return Judgement(True, f"The gate is open: no figure fell by more than is allowed and chance explains; {said}.", ())
 
@@ -68,7 +68,7 @@ def ask(before: Revision, after: Revision, if_comparable: bool = False) -> Judge
         if_comparable: pass, and say so, where the earlier revision has no answers, or none to the same images.
 
     Raises:
-        FacemaskError: answers or limits can't be read, or the models can't be compared.
+        FacemaskError: answers or limits cannot be read, or the models cannot be compared.
     """
     later = read_test(after)
     try:
@@ -86,7 +86,7 @@ def read_limits(before: Revision) -> GateParams:
     """Read the group `gate` of the earlier revision, so that no change can open its own gate; 0 where it has none.
 
     Raises:
-        FacemaskError: the group has settings that can't be used.
+        FacemaskError: the group has settings that cannot be used.
     """
     try:
         content = yaml.safe_load(before.read("params.yaml"))
@@ -97,7 +97,7 @@ def read_limits(before: Revision) -> GateParams:
         return GateParams.model_validate(group)
     except ValidationError as error:
         said = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors())
-        raise FacemaskError(f"`gate` in params.yaml of {before.name} can't be used ({said}); mend it there") from error
+        raise FacemaskError(f"`gate` in params.yaml of {before.name} is invalid ({said}); correct it there") from error
 
 
 def _allowed(difference: Difference, limits: GateParams) -> float | None:

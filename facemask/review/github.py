@@ -53,7 +53,9 @@ class Place:
             raise FacemaskError(f"{TOKEN} is not set: make a token for the bot, {_NEEDED} (docs/retrain.md)")
         api = environment.get("GITHUB_API_URL") or "https://api.github.com"
         if not api.startswith(("https://", "http://")):
-            raise FacemaskError(f"GITHUB_API_URL is {api!r}, which is no address: it looks like https://api.github.com")
+            raise FacemaskError(
+                f"GITHUB_API_URL is {api!r}, which is not a valid address; one looks like https://api.github.com"
+            )
         return cls(name, api, environment.get("GITHUB_SERVER_URL") or "https://github.com", token)
 
 
@@ -69,7 +71,7 @@ def publish(outcome: Outcome, project: Path, place: Place) -> str:
         What was done, in a sentence.
 
     Raises:
-        FacemaskError: GitHub can't be reached, does not know the token or the repository, or refuses.
+        FacemaskError: GitHub is unreachable, does not know the token or the repository, or refuses.
     """
     # Ten attempts, as is usual there, take long when there is no network.
     retry = GithubRetry(total=3, backoff_factor=0.3)
@@ -82,7 +84,7 @@ def publish(outcome: Outcome, project: Path, place: Place) -> str:
     except GithubException as error:
         raise _refusal(error, place) from error
     except requests.RequestException as error:
-        raise FacemaskError(f"{place.api} can't be reached: check the network and publish again") from error
+        raise FacemaskError(f"{place.api} is unreachable: check the network and publish again") from error
 
 
 def _refusal(error: GithubException, place: Place) -> FacemaskError:

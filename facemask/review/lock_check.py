@@ -43,7 +43,7 @@ def stale_stages(project: Path) -> list[Stale]:
     Stages that come after one of them run again only if its outs change, and are not listed for that.
 
     Raises:
-        FacemaskError: there is no DVC project, or its files can't be read.
+        FacemaskError: there is no DVC project, or its files cannot be read.
     """
     _refuse_conflict(project / LOCK)
     try:
@@ -52,9 +52,9 @@ def stale_stages(project: Path) -> list[Stale]:
             stages = [stage for stage in plan_repro(repo.index.graph) if isinstance(stage, PipelineStage)]
             found = [Stale(stage.name, tuple(_reasons(stage, made))) for stage in stages]
     except NotDvcRepoError as error:
-        raise FacemaskError(f"{project.resolve()} is no DVC project: run the command in one") from error
+        raise FacemaskError(f"{project.resolve()} is not a DVC project: run the command in one") from error
     except DvcException as error:
-        raise FacemaskError(f"the pipeline can't be read ({error}): try `dvc status`") from error
+        raise FacemaskError(f"the pipeline cannot be read ({error}): try `dvc status`") from error
     return [one for one in found if one.reasons]
 
 
@@ -79,7 +79,7 @@ def _refuse_conflict(lock: Path) -> None:
             ) from error
         raise FacemaskError(f"{lock} is missing: the pipeline was never run here. {REPAIR}") from error
     except UnicodeDecodeError as error:
-        raise FacemaskError(f"{lock} is no text: check out either version of it. {REPAIR}") from error
+        raise FacemaskError(f"{lock} is not text: check out either version of it. {REPAIR}") from error
     if any(line.startswith(("<<<<<<< ", ">>>>>>> ")) for line in text.splitlines()):
         raise FacemaskError(f"{lock} holds a merge conflict: check out either version of it. {REPAIR}")
 

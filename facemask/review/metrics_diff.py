@@ -29,7 +29,7 @@ def headlines(before: Metrics, after: Metrics) -> Table:
         rows.append((title, *(_percent(_number(side, *_TEST, "decision", name)) for side in (before, after))))
     for title, path in (
         ("Calibration error", (*_TEST, "calibration", "calibration_error")),
-        ("Accuracy under camera troubles", ("robustness", "mean_corruption_accuracy")),
+        ("Accuracy under camera corruptions", ("robustness", "mean_corruption_accuracy")),
         ("Accuracy on val, epoch kept", ("train", "best_val_accuracy")),
         *((f"Accuracy, exported as {name}", ("export", "accuracy", name)) for name in _exported(before, after)),
     ):

@@ -92,7 +92,7 @@ class NewData:
         unchanged: how many images the project has already, from the same source, under the same name.
         went: how many images of the same source the project has that are not among those looked at.
         missing: classes of which there is not one image that can be used.
-        left_out: path and reason of each file that can't be used or lies in no folder of a class.
+        left_out: path and reason of each file that cannot be used or lies in no folder of a class.
         shifts: by what was compared: `MEASURES` (`side` is the shorter one, in pixels) and `FEATURES`; empty if no
             class has both new photographs and some to compare them with.
         like: sources, where training has several, in whose photographs the new ones are as usual in every respect.
@@ -125,7 +125,7 @@ def check_new_data(what: Sequence[str], version: int | None = None, folders_of: 
             as a class is are looked for.
 
     Raises:
-        FacemaskError: something is missing or can't be used; the message says what to do.
+        FacemaskError: something is missing or cannot be used; the message says what to do.
     """
     params = load_params()
     _require(IMAGES, MANIFEST_FILE, SPLIT_FILE, BACKBONE)
@@ -181,8 +181,8 @@ def _pack(what: Sequence[str], version: int | None, folders_of: str | None, para
     unknown = [name for name in what if name not in params.sources]
     if unknown and len(what) > 1:
         raise FacemaskError(
-            f"{unknown[0]!r} is no entry of `sources` in params.yaml ({', '.join(params.sources)}); a folder or zip is "
-            "looked at alone"
+            f"{unknown[0]!r} is not an entry of `sources` in params.yaml ({', '.join(params.sources)}); check a folder or "
+            "zip file on its own"
         )
     if folders_of is not None and not unknown:
         raise FacemaskError(f"{what[0]!r} has a folder map of its own: leave out --folders-of")

@@ -22,7 +22,7 @@ def fetch_model(revision: Revision) -> Path:
         revision: a commit, not the work tree.
 
     Raises:
-        FacemaskError: the revision has no exported model, or it is nowhere to be had, or the cache can't be written.
+        FacemaskError: the revision has no exported model, or it is nowhere to be had, or the cache cannot be written.
     """
     folder = cache_folder() / "models" / revision.sha
     if folder.is_dir():
@@ -37,6 +37,7 @@ def fetch_model(revision: Revision) -> Path:
                 (draft / name).write_bytes(content)
     except OSError as error:
         raise FacemaskError(
-            f"the cache {folder} can't be written ({error.strerror or error}): set FACEMASK_CACHE to a folder with room"
+            f"the cache {folder} cannot be written ({error.strerror or error}): set FACEMASK_CACHE to a "
+            "folder with enough space"
         ) from error
     return folder

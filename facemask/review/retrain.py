@@ -128,10 +128,10 @@ def read_outcome(path: Path) -> Outcome:
         return Outcome.model_validate_json(path.read_bytes())
     except OSError as error:
         raise FacemaskError(
-            f"{path} can't be read ({error.strerror}): `facemask retrain --outcome {path}` writes it"
+            f"{path} cannot be read ({error.strerror}): `facemask retrain --outcome {path}` writes it"
         ) from error
     except ValidationError as error:
-        raise FacemaskError(f"{path} is no outcome: `facemask retrain --outcome {path}` writes it") from error
+        raise FacemaskError(f"{path} is not an outcome file: `facemask retrain --outcome {path}` writes it") from error
 
 
 def refuse_changes(project: Path, but: Sequence[Path] = ()) -> None:
@@ -218,7 +218,7 @@ def _has_remote(project: Path) -> bool:
         with Repo(str(project)) as repo:
             return bool(repo.config["core"].get("remote"))
     except (DvcException, ConfigError) as error:
-        raise FacemaskError(f"the DVC project can't be read ({error}): try `dvc status`") from error
+        raise FacemaskError(f"the DVC project cannot be read ({error}): try `dvc status`") from error
 
 
 def _run(project: Path, note: Note, *command: str) -> None:

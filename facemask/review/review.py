@@ -266,9 +266,9 @@ def _judged(before: Revision, after: Revision) -> tuple[Compared | None, bool | 
 def _settings(settings: Sequence[tuple[str, str, str]] | None, stages: Sequence[str] | None) -> Section:
     sentences = about_settings(settings)
     if settings is None:
-        sentences.append("The settings can't be compared: params.yaml of a revision is missing or can't be read.")
+        sentences.append("The settings cannot be compared: params.yaml of a revision is missing or cannot be read.")
     if stages is None:
-        sentences.append("Which stages ran again can't be said: dvc.lock of a revision is missing or can't be read.")
+        sentences.append("Which stages ran again can't be said: dvc.lock of a revision is missing or cannot be read.")
     elif stages:
         sentences.append(f"Stages whose entry in dvc.lock differs: {', '.join(stages)}.")
     else:
@@ -292,7 +292,7 @@ def _data(
     except FacemaskError as error:
         counts = metrics_diff.data_counts(*metrics)
         differs = any(row[1] != row[2] for row in counts.rows)
-        said = f"What came and went can't be listed: {error}."
+        said = f"What came and went cannot be listed: {error}."
         if not counts.rows:
             return Section("Data", [said]), False
         also = (
@@ -377,13 +377,13 @@ def _read_history(revision: Revision) -> dict[str, Sequence[float]]:
             raise ValueError("not all values are finite")
     except (ValueError, KeyError) as error:
         raise FacemaskError(
-            f"{path} of {revision.name} can't be read ({error}), so its curves are not shown"
+            f"{path} of {revision.name} cannot be read ({error}), so its curves are not shown"
         ) from error
     return found
 
 
 def _read_metrics(revision: Revision) -> dict[str, Any]:
-    """Read the JSON files in `metrics/`, by their names; what is missing or can't be read is left out."""
+    """Read the JSON files in `metrics/`, by their names; what is missing or cannot be read is left out."""
     try:
         names = [name for name in revision.names("metrics") if name.endswith(".json") and name != SLICES]
     except FacemaskError:
@@ -401,7 +401,7 @@ def _read_json(revision: Revision, path: str) -> Any:
 
 
 def _read_lock(revision: Revision) -> Stages | None:
-    """Read the entries of `dvc.lock` by stage; None if it can't be read."""
+    """Read the entries of `dvc.lock` by stage; None if it cannot be read."""
     try:
         stages = yaml.safe_load(revision.read("dvc.lock"))["stages"]
     except (FacemaskError, yaml.YAMLError, KeyError, TypeError, ValueError):
@@ -410,7 +410,7 @@ def _read_lock(revision: Revision) -> Stages | None:
 
 
 def _changed_stages(before: Stages | None, after: Stages | None) -> list[str] | None:
-    """List the stages whose entry in `dvc.lock` differs; None where one can't be read."""
+    """List the stages whose entry in `dvc.lock` differs; None where one cannot be read."""
     if before is None or after is None:
         return None
     return [str(name) for name in {**after, **before} if before.get(name) != after.get(name)]

@@ -50,11 +50,11 @@ class Revision:
                 root, config = Path(here.root_dir), _storage(here)
                 folder = root.relative_to(here.scm.root_dir)
         except NotDvcRepoError as error:
-            raise FacemaskError(f"{project.resolve()} is no DVC project: run the command in one") from error
+            raise FacemaskError(f"{project.resolve()} is not a DVC project: run the command in one") from error
         except SCMError as error:
             raise FacemaskError(f"{project.resolve()} is in no git repository, so it has no revisions") from error
         except (DvcException, ConfigError) as error:
-            raise FacemaskError(f"the DVC project can't be read ({error}): try `dvc status`") from error
+            raise FacemaskError(f"the DVC project cannot be read ({error}): try `dvc status`") from error
         if root != project.resolve():
             raise FacemaskError(f"the DVC project begins in {root}: run the command there")
         # Without its own factory DVC would read a project below the root of git without the remotes set up here.
@@ -105,10 +105,10 @@ class Revision:
         except (FileNotFoundError, DataIndexDirError) as error:
             raise MissingFileError(self._why_missing(path, place)) from error
         except DvcException as error:
-            raise FacemaskError(f"{self.name}: {path} can't be read ({error}); choose another revision") from error
+            raise FacemaskError(f"{self.name}: {path} cannot be read ({error}); choose another revision") from error
         except Exception as error:  # whatever the client of the remote raises: there is one for every kind of storage
             raise MissingFileError(
-                f"{path} of {self.name} can't be fetched ({error!r}); check the remote with `dvc status --cloud`"
+                f"{path} of {self.name} cannot be fetched ({error!r}); check the remote with `dvc status --cloud`"
             ) from error
 
     def _why_missing(self, path: str, place: str) -> str:
@@ -118,7 +118,7 @@ class Revision:
             made = False
         if made:
             return (
-                f"{path} of {self.name} is neither in the DVC cache nor in a remote that can be reached: look at `dvc "
+                f"{path} of {self.name} is in neither the DVC cache nor a remote that can be reached: look at `dvc "
                 "remote list`, and have `dvc push` run where the file was made"
             )
         if self.sha:

@@ -86,7 +86,7 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
         ("backbone.source", "wheels", "backbone.source: Input should be 'wheel', 'keras' or 'none', not 'wheels'"),
         ("data.sources", [], "data.sources"),
         ("data.sources", ["sample", "sample"], "data.sources: a source is named twice"),
-        ("data.sources", ["mine"], "data.sources names 'mine', which is no entry of sources: "),
+        ("data.sources", ["mine"], "data.sources names 'mine', which is not an entry of sources: "),
         ("sources.own.paht", "x", "sources.own.paht: Extra inputs are not permitted"),
         ("sources.own.path", "", "sources.own.path: String should have at least 1 character"),
         ("sources.own.folders", {"good": "masked"}, "folder 'good' leads to 'masked', which is none of mask_weared"),

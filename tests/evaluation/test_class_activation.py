@@ -162,10 +162,10 @@ def test_a_mistake_is_shown_with_the_evidence_for_the_answer_and_for_the_truth(p
     with Archive(project / "data/images.zip") as archive:
         chosen = choose_shown(predictions, wrong=1, right=1, seed=1)
         blocks = draw_blocks(predictions, found, chosen, archive)
-    assert [block.title for block in blocks][:2] == ["Wrong predictions", "Mask worn incorrectly, named right"]
+    assert [block.title for block in blocks][:2] == ["Wrong predictions", "Mask worn incorrectly, classified correctly"]
     wrong, right = blocks[:2]
     assert [len(block.tiles) for block in (wrong, right)] == [3, 2]
-    assert wrong.captions[0] == ("The model says: No mask, 90.0%", "It is: Mask worn incorrectly")
+    assert wrong.captions[0] == ("Predicted: No mask, 90.0%", "True class:  Mask worn incorrectly")
     assert {tile.shape for tile in wrong.tiles} == {(TILE, TILE, 3)}
     upper, lower = slice(0, TILE // 2 - 9), slice(TILE // 2 + 9, TILE)
     _, answer, truth = (tile.astype(int) for tile in wrong.tiles)

@@ -80,7 +80,7 @@ def test_the_photographs_with_the_most_copies_are_shown_first(tmp_path: Path, wr
     assert set(first) < set(copies[1])
     assert set(second) == set(copies[2])
     assert not shown(page, "Photograph 3,")
-    text = section(page, "Photographs and copies", "Photographs with two labels")
+    text = section(page, "Photographs and copies", "Contradicting labels")
     assert text.index("No mask, 6 files") < text.index("And 2 others.") < text.index("Mask worn correctly, 3 files")
 
 
@@ -107,7 +107,7 @@ def test_a_contradiction_is_shown_with_pictures_labels_and_names(tmp_path: Path,
     findings = write(copies=[pair])
     page = page_of(tmp_path, findings)
     assert shown(page, "Contradiction 1,") == pair
-    text = section(page, "Photographs with two labels", "Pictures that nobody can learn from")
+    text = section(page, "Contradicting labels", "Low-quality images")
     assert "Mask worn correctly (1) or No mask (1)" in text
     assert "Left out: all 2." in text
     assert all(name in text for name in pair)
@@ -118,7 +118,7 @@ def test_a_contradiction_is_shown_with_pictures_labels_and_names(tmp_path: Path,
 
 def test_where_the_majority_is_kept_the_reader_sees_which_files(tmp_path: Path, write: Write) -> None:
     findings = write(copies=[ids("with_mask", 1, 2) + ids("without_mask", 1)], contradictions="majority")
-    text = section(page_of(tmp_path, findings), "Photographs with two labels", "Pictures that nobody can learn from")
+    text = section(page_of(tmp_path, findings), "Contradicting labels", "Low-quality images")
     assert "Kept, since most copies say so: “Mask worn correctly” (2). Left out: 1." in text
     assert "Mask worn correctly kept faces/with_mask/with_mask/001.png" in text
     assert "No mask left out faces/without_mask/without_mask/001.png" in text
@@ -157,15 +157,13 @@ def test_junk_is_shown_with_its_reason_and_the_number_behind_it(tmp_path: Path, 
     page = page_of(tmp_path, findings)
     assert shown(page, "Nearly one colour, picture 1") == ["faces/with_mask/with_mask/grey.png"]
     assert shown(page, "Too small, picture 1") == ["faces/with_mask/with_mask/tiny.png"]
-    text = section(page, "Pictures that nobody can learn from", "Shortcuts")
+    text = section(page, "Low-quality images", "Shortcuts")
     usual = findings.manifest["contrast"].median()
     assert f"Half of all pictures have a contrast above {usual:.1f}. All were left out." in text
     assert "contrast 0.0" in text
     assert "shorter side 18 pixels" in text
     for document in documents(tmp_path, findings):
-        sentence = (
-            "Nothing can be learned from 2 pictures (nearly one colour 1, too small 1); all of them were left out."
-        )
+        sentence = "Too low in quality to learn from: 2 pictures (nearly one colour 1, too small 1); all of them were left out."
         assert sentence in document
 
 

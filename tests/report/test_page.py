@@ -122,7 +122,7 @@ def test_all_wrong_predictions_are_counted_and_the_most_confident_shown(tmp_path
     findings = write(wrong=(0.61, 0.93, 0.72, 0.84, 0.55))
     page = page_of(tmp_path, findings, wrong_images=3)
     text = page.text
-    assert re.search(r"5 of \d+ test images were named wrong\. The 3 most confident mistakes:", text)
+    assert re.search(r"5 of \d+ test images were misclassified\. The 3 most confident mistakes:", text)
     assert "2 more are not shown" in text
     shown = [str(image["alt"]) for image in page.of("img") if str(image["alt"]).startswith("Wrong prediction")]
     assert len(shown) == 3
@@ -143,7 +143,7 @@ def test_no_pictures_of_wrong_predictions_are_shown_if_none_are_wanted(tmp_path:
 def test_a_model_without_mistakes_is_reported(tmp_path: Path, write: Write) -> None:
     findings = write(wrong=())
     text = page_of(tmp_path, findings).text
-    assert "None: all test images were named right." in text
+    assert "None: all test images were classified correctly." in text
     assert "right: 100.0%" in text
     assert "## Wrong predictions\n\nNone of" in markdown_summary(findings)
 
@@ -179,7 +179,7 @@ def test_attributes_are_shown_the_least_accurate_first_and_small_groups_apart(tm
 
 def test_sources_that_say_nothing_of_their_pictures_are_no_problem(tmp_path: Path, write: Write) -> None:
     findings = write()
-    assert "The sources say nothing of their pictures but the class" in page_of(tmp_path, findings).text
+    assert "The sources annotate only the class" in page_of(tmp_path, findings).text
     assert "do not say which pictures show these" in markdown_card(findings)
 
 
@@ -243,8 +243,8 @@ def test_the_page_says_how_far_probabilities_can_be_believed(tmp_path: Path, wri
     assert f"off by {test['calibration']['calibration_error']:.1%} on average" in text
     decision = test["decision"]
     assert 0 < decision["answered"] < 1
-    assert f"{decision['answered']:.1%} get an answer, of which {decision['errors_of_answered']:.1%} are wrong" in text
-    assert f"{decision['answered']:.1%} of the test images get an answer" in markdown_card(findings)
+    assert f"{decision['answered']:.1%} are answered, of which {decision['errors_of_answered']:.1%} are wrong" in text
+    assert f"{decision['answered']:.1%} of the test images are answered" in markdown_card(findings)
 
 
 def test_where_nothing_is_sure_enough_no_share_of_errors_is_claimed(tmp_path: Path, write: Write) -> None:
@@ -254,8 +254,8 @@ def test_where_nothing_is_sure_enough_no_share_of_errors_is_claimed(tmp_path: Pa
     content["test"]["decision"] |= {"answered": 0.0, "errors_of_answered": None}
     path.write_text(json.dumps(content), encoding="utf-8")
     findings = read_findings(tmp_path, ["faces"])
-    assert "0.0% get an answer. If the surest 90%" in page_of(tmp_path, findings).text
-    assert "0.0% of the test images get an answer; the others" in markdown_card(findings)
+    assert "0.0% are answered. If the surest 90%" in page_of(tmp_path, findings).text
+    assert "0.0% of the test images are answered; the others" in markdown_card(findings)
 
 
 def test_the_worst_slice_is_named_on_page_and_card_where_slices_are_large(tmp_path: Path, write: Write) -> None:
@@ -284,5 +284,5 @@ def test_what_happens_on_sources_that_were_left_out_is_told_or_how_to_find_out(t
     findings = read_findings(tmp_path, ["faces"])
     accuracy = findings.evaluation["test"]["accuracy"]
     assert f"web {findings.evaluation['test']['images']} {accuracy:.1%} (" in page_of(tmp_path, findings).text
-    assert f"models that never saw a source named {accuracy:.1%} on web right" in markdown_card(findings)
+    assert f"models trained without a source classified {accuracy:.1%} on web right" in markdown_card(findings)
     assert "| `web` |" in markdown_summary(findings)

@@ -57,7 +57,7 @@ def test_turned_off_the_report_says_so_and_how_to_turn_it_on(tmp_path: Path, wri
     drawn = draw_figures(findings)
     assert (drawn.corruptions, drawn.framing) == ("", "")
     page = Page(html_of(tmp_path, findings, drawn))
-    assert "Not looked at in this run. Set robustness.images in params.yaml" in page.text
+    assert "Not computed in this run. Set robustness.images in params.yaml" in page.text
     assert "Mean corruption accuracy" not in page.text + markdown_summary(findings)
     assert "robustness.images is 0" in markdown_summary(findings)
     assert all(image.get("src") for image in page.of("img"))

@@ -49,7 +49,7 @@ def found(*photographs: list[Photograph]) -> Comparison:
 
 
 def table_of(images: dict[str, str], **changes: dict[str, str]) -> pd.DataFrame:
-    """Make a table as `read_test` gives it: label by id, named right, and what differs by column and id."""
+    """Make a table as `read_test` gives it: label by id, classified correctly, and what differs by column and id."""
     table = pd.DataFrame({"id": list(images), "label": list(images.values())})
     table["prediction"] = table["label"]
     table["confidence"] = 0.9

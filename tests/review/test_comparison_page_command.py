@@ -194,7 +194,7 @@ def test_an_unknown_revision_ends_with_1_and_a_sentence(made: Path, arguments: t
     ("table", "message"),
     [
         (predictions({}).drop(columns="prediction"), "it has no column prediction"),
-        (predictions({"with_mask/0-0": "maybe"}), "has predictions that are no class: maybe"),
+        (predictions({"with_mask/0-0": "maybe"}), "has predictions that are not classes: maybe"),
         (pd.concat([predictions({})] * 2), "lists images twice"),
     ],
 )
@@ -206,7 +206,7 @@ def test_broken_predictions_are_refused_in_a_sentence(project: Path, table: pd.D
 
 def test_an_empty_table_is_refused_in_a_sentence(project: Path) -> None:
     write_text(project / "data" / "predictions.csv", "")
-    with pytest.raises(FacemaskError, match=r"data/predictions.csv of the work tree can't be used"):
+    with pytest.raises(FacemaskError, match=r"data/predictions.csv of the work tree cannot be used"):
         compared(project, "good", None)
 
 
@@ -230,7 +230,7 @@ def test_the_page_shows_the_pictures_that_are_the_ones_compared_and_needs_no_oth
     assert shown["alt"] == "Mask worn correctly; before: mask worn correctly, after: no mask."
     assert str(shown["src"]).startswith("data:image/jpeg;base64,")
     assert "11 photographs, the surest mistakes first. Pictures are shown where data/images.zip" in page.text
-    about = "It is: Mask worn correctly Before: Mask worn correctly After: No mask, 90.0% And 1 of its copies"
+    about = "True class:  Mask worn correctly Before: Mask worn correctly After: No mask, 90.0% And 1 of its copies"
     assert about in page.text
     assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe"}
 
@@ -238,7 +238,7 @@ def test_the_page_shows_the_pictures_that_are_the_ones_compared_and_needs_no_oth
 def test_a_long_list_of_photographs_is_cut_and_the_rest_counted(project: Path) -> None:
     commit_run(project, predictions(wrong(WITH, range(30), WITHOUT)), "awful", SETTINGS)
     found = compared(project, "good", "awful")
-    assert Page(html(found, project)).text.count("It is:") == 24
+    assert Page(html(found, project)).text.count("True class: ") == 24
     assert "And 6 more photographs." in Page(html(found, project)).text
     assert "and 20 more photographs" in text(found)
     assert "And 20 more photographs." in markdown(found)

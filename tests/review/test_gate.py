@@ -62,7 +62,7 @@ def test_a_loss_that_chance_explains_passes_and_what_it_may_hide_is_said() -> No
     judgement = judged({WITH: 6}, {WITHOUT: 3})
     assert (judgement.passed, judgement.fallen) == (True, ())
     assert "a fall of up to" in judgement.sentence
-    assert "can't be ruled out" in judgement.sentence
+    assert "cannot be ruled out" in judgement.sentence
 
 
 def test_a_loss_of_what_is_allowed_passes() -> None:
@@ -163,7 +163,7 @@ def simulated(
     Args:
         generator: of the random numbers.
         worse_share, better_share, wrong_share: of photographs that only the first, only the second, or none names
-            right; of their copies 7 in 10 follow, the others are named right by both.
+            right; of their copies 7 in 10 follow, the others are classified correctly by both.
         small: whether the set is small.
     """
     photographs = 150 if small else 1500

@@ -120,7 +120,9 @@ def test_nothing_new_is_said_without_any_setting(tmp_path: Path, monkeypatch: py
     assert (done.exit_code, done.output) == (0, "Nothing new\n")
 
 
-@pytest.mark.parametrize(("content", "words"), [(None, "can't be read"), ("{}", "is no outcome: `facemask retrain")])
+@pytest.mark.parametrize(
+    ("content", "words"), [(None, "cannot be read"), ("{}", "is not an outcome file: `facemask retrain")]
+)
 def test_a_file_that_is_no_outcome_is_refused(tmp_path: Path, content: str | None, words: str) -> None:
     if content is not None:
         (tmp_path / "outcome.json").write_text(content)
@@ -132,7 +134,10 @@ def test_what_is_missing_is_named(project: Path, github: GitHubServer) -> None:
     assert fault(NEWS, project, github, RETRAIN_TOKEN="").startswith("RETRAIN_TOKEN is not set: make a token")
     assert "set it to owner/repository" in fault(NEWS, project, github, GITHUB_REPOSITORY="")
     wrong = fault(NEWS, project, github, GITHUB_API_URL="api.github.com")
-    assert wrong == "GITHUB_API_URL is 'api.github.com', which is no address: it looks like https://api.github.com"
+    assert (
+        wrong
+        == "GITHUB_API_URL is 'api.github.com', which is not a valid address; one looks like https://api.github.com"
+    )
 
 
 @pytest.mark.parametrize(
@@ -166,7 +171,7 @@ def test_a_push_that_is_refused_is_told_with_what_git_said(project: Path, github
 
 def test_no_network_is_called_so(project: Path, github: GitHubServer) -> None:
     nowhere = "http://127.0.0.1:9"
-    assert fault(NEWS, project, github, GITHUB_API_URL=nowhere).startswith(f"{nowhere} can't be reached")
+    assert fault(NEWS, project, github, GITHUB_API_URL=nowhere).startswith(f"{nowhere} is unreachable")
 
 
 def test_the_token_is_not_kept_in_the_clone(project: Path, github: GitHubServer) -> None:

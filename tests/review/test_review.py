@@ -126,7 +126,7 @@ def test_a_fork_without_the_dvc_remote_gets_the_verdict_and_the_gate(made: Path,
     assert (done.returncode, done.stderr) == (0, "")
     found = reviewed(fork, "origin/main~2", "HEAD")
     assert (found.passed, found.changed) == (False, True)
-    assert "What came and went can't be listed: data/manifest.csv of" in section(found, "Data")
+    assert "What came and went cannot be listed: data/manifest.csv of" in section(found, "Data")
     assert "The counts in metrics/ differ: Images 180 186" in section(found, "Data")
     assert "Accuracy 100.0% 83.9%" in section(found, "Figures")
     assert "train.dropout 0.2 0.3" in section(found, "Settings")
@@ -146,7 +146,7 @@ def test_runs_older_than_the_answers_in_git_are_reviewed_without_a_verdict(made:
     assert found.passed is None
     (told,) = found.lead
     assert told.startswith("The models were not compared, and the gate was not asked: data/predictions.csv of old-good")
-    assert "is neither in the DVC cache nor in a remote that can be reached" in told
+    assert "is in neither the DVC cache nor a remote that can be reached" in told
     assert "Accuracy 100.0% 83.9%" in section(found, "Figures")
     assert "<nav>" in html(found, fork)
 
@@ -193,7 +193,7 @@ def test_figures_that_are_none_are_left_out(project: Path, content: str) -> None
 @pytest.mark.parametrize("content", ["", "epoch\n1\n", "epoch,val_loss,val_accuracy\n1,<script>,2\n2,inf,1\n"])
 def test_curves_that_are_none_are_left_out_with_a_sentence(project: Path, content: str) -> None:
     write_text(project / "plots" / "history.csv", content)
-    assert "plots/history.csv of the work tree can't be read" in section(reviewed(project, "bad", None), "Training")
+    assert "plots/history.csv of the work tree cannot be read" in section(reviewed(project, "bad", None), "Training")
 
 
 def confusion(right: int) -> dict[str, Mapping[str, int]]:

@@ -129,7 +129,7 @@ def test_a_project_below_the_root_of_git_is_read_too(tmp_path: Path) -> None:
 
 def test_results_that_were_never_pushed_are_asked_for(project: Path) -> None:
     empty_cache(project)
-    with pytest.raises(MissingFileError, match=r"neither in the DVC cache nor in a remote.*have `dvc push` run"):
+    with pytest.raises(MissingFileError, match=r"in neither the DVC cache nor a remote.*have `dvc push` run"):
         read(project, "second")
 
 
@@ -137,7 +137,7 @@ def test_without_any_remote_the_message_is_the_same(project: Path) -> None:
     write_text(project / ".dvc" / "config", "")
     git(project, "commit", "-qam", "without remote")
     empty_cache(project)
-    with pytest.raises(MissingFileError, match="neither in the DVC cache nor in a remote"):
+    with pytest.raises(MissingFileError, match="in neither the DVC cache nor a remote"):
         read(project, "HEAD")
 
 
@@ -164,7 +164,7 @@ def test_a_revision_with_broken_dvc_files_is_refused_in_a_sentence(project: Path
     write_text(project / "dvc.yaml", "stages: [")
     git(project, "commit", "-qam", "broken")
     git(project, "checkout", "-q", "first", "--", "dvc.yaml")
-    with pytest.raises(FacemaskError, match=r"HEAD .*data/predictions.csv can't be read .*choose another revision"):
+    with pytest.raises(FacemaskError, match=r"HEAD .*data/predictions.csv cannot be read .*choose another revision"):
         read(project, "HEAD")
 
 

@@ -88,7 +88,7 @@ def test_running_twice_gives_the_same_bytes(project: Path, name: str) -> None:
 def test_a_source_that_is_no_entry_is_named_with_those_that_are(project: Path) -> None:
     done = download(project, "elsewhere")
     assert done.returncode == 1
-    assert done.stderr == "error: 'elsewhere' is no entry of `sources` in params.yaml: mine, drawn, kaggle\n"
+    assert done.stderr == "error: 'elsewhere' is not an entry of `sources` in params.yaml: mine, drawn, kaggle\n"
 
 
 @pytest.mark.parametrize("names", [[], ["mine", "drawn"]])

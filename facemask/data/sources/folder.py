@@ -20,7 +20,7 @@ def fetch(source: FolderSource, archive: Path) -> None:
     is an image is found out later, when it is decoded.
 
     Raises:
-        FacemaskError: a folder is missing, no file is there, a file can't be read or has a name that can't stand in
+        FacemaskError: a folder is missing, no file is there, a file cannot be read or has a name that can't stand in
             an archive.
     """
     root = Path(source.path).expanduser()
@@ -30,7 +30,7 @@ def fetch(source: FolderSource, archive: Path) -> None:
     except OSError as error:
         raise _unreadable(error) from error
     if others:
-        left_out = f"{others} files below {source.path} are left out: they lie in none of {', '.join(source.folders)}"
+        left_out = f"{others} files below {source.path} are left out: they are in none of {', '.join(source.folders)}"
         print(left_out, file=sys.stderr)
     members = ((name, _content(files[name])) for name in sorted(files))
     write_archive(archive, track(members, total=len(files), desc="packing", unit="files"))
@@ -44,7 +44,9 @@ def folders_in_archive(source: FolderSource) -> dict[str, str]:
 def _files(source: FolderSource, root: Path) -> dict[str, Path]:
     """Return the name in the archive and the place of every file below the class folders."""
     if not root.is_dir():
-        raise FacemaskError(f"{source.path} is no folder: set `path` of the source to where the class folders lie")
+        raise FacemaskError(
+            f"{source.path} is not a folder: set `path` of the source to the folder that holds the class folders"
+        )
     files: dict[str, Path] = {}
     for folder in source.folders:
         if not (root / folder).is_dir():
@@ -104,7 +106,7 @@ def _content(file: Path) -> bytes:
 
 
 def _unreadable(error: OSError) -> FacemaskError:
-    return FacemaskError(f"{error.filename} can't be read: {error.strerror}; allow it or take it away")
+    return FacemaskError(f"{error.filename} cannot be read: {error.strerror}; change its permissions or remove it")
 
 
 def _count_of_others(root: Path, taken: set[Path]) -> int:

@@ -53,7 +53,7 @@ def cached(handle: str, version: int, pauses: Sequence[float] = PAUSES, stall: f
         stall: seconds without a byte before an attempt is given up.
 
     Raises:
-        FacemaskError: the set can't be had or is refused, or the cache can't be written.
+        FacemaskError: the set can't be had or is refused, or the cache cannot be written.
     """
     folder = cache_folder().absolute() / "kaggle" / handle / str(version)
     try:
@@ -64,8 +64,8 @@ def cached(handle: str, version: int, pauses: Sequence[float] = PAUSES, stall: f
             return _intact(folder) or _fetched(handle, version, folder, pauses, stall)
     except OSError as error:
         raise FacemaskError(
-            f"the cache {folder} can't be used ({error.strerror or error}): "
-            "set FACEMASK_CACHE to a folder with room that can be written"
+            f"the cache {folder} cannot be used ({error.strerror or error}): "
+            "set FACEMASK_CACHE to a folder that is writable and has enough space"
         ) from error
 
 
@@ -92,7 +92,7 @@ def _alone(folder: Path) -> Iterator[None]:
 
 def _fetched(handle: str, version: int, folder: Path, pauses: Sequence[float], stall: float) -> Path:
     for damaged in folder.glob("*.zip"):
-        print(f"{damaged} is not as it was fetched: fetching it again", file=sys.stderr)
+        print(f"{damaged} is damaged: fetching it again", file=sys.stderr)
         damaged.unlink()
     partial = folder / "partial"
     partial.mkdir(exist_ok=True)
@@ -142,7 +142,7 @@ def _check_folders(source: KaggleSource, downloaded: Archive) -> None:
         there = sorted({str(PurePosixPath(name).parent) for name in downloaded.names})
         raise FacemaskError(
             f"{source.handle} version {source.version} has no folder {', '.join(missing)}: correct `folders` of the "
-            f"source; its files lie in {', '.join(there[:10])}{' ...' if len(there) > 10 else ''}"
+            f"source; its files are in {', '.join(there[:10])}{' ...' if len(there) > 10 else ''}"
         )
 
 
@@ -152,7 +152,7 @@ def _check_content(source: KaggleSource, downloaded: Archive) -> None:
     content = content_hash(downloaded)
     if content != source.content:
         raise FacemaskError(
-            f"{source.handle} version {source.version} is not what is pinned: its content is {content}, expected was "
-            f"{source.content}; delete {downloaded.path.parent} and run again to fetch it anew, or, if the new content "
+            f"{source.handle} version {source.version} does not match the pinned content: it is {content}, expected "
+            f"was {source.content}; delete {downloaded.path.parent} and run again to fetch it anew, or, if the new content "
             "is what you want, set `content` of the source to it"
         )

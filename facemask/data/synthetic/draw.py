@@ -21,7 +21,7 @@ LABELS: dict[Kind, str] = {
 
 _TRIES = 12
 _ROOM = 0.15  # below the chin, in widths of the face, for a mask that hangs there
-_LEAST = 0.07  # of the picture: with narrower strips at their borders, faces above them were taken for badly masked
+_LEAST = 0.07  # of the picture: with narrower strips at their borders, faces above them were predicted as badly masked
 
 
 def draw_mask(

@@ -109,7 +109,7 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
         settings: how many, and the seed.
 
     Raises:
-        FacemaskError: the face mesh can't be fetched, or an archive can't be read or written.
+        FacemaskError: the face mesh cannot be fetched, or an archive cannot be read or written.
     """
     faces = choose(table, "without_mask", settings.faces, settings.seed)
     if faces.empty:

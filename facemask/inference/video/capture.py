@@ -327,7 +327,7 @@ def _require_windows() -> None:
     if subprocess.run(attempt, capture_output=True, check=False).returncode == 0:
         return
     if cv2.currentUIFramework():
-        raise FacemaskError("no window can be opened: there is no display; use --output instead of --show")
+        raise FacemaskError("no window can be opened: there is no display here; use --output instead of --show")
     raise FacemaskError(
         "this OpenCV build has no windows; leave out --show, or run `pip uninstall opencv-python-headless` and "
         "`pip install opencv-python`"

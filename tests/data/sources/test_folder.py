@@ -125,7 +125,7 @@ def test_a_link_back_to_a_parent_does_not_go_round_in_circles(photos: Path, tmp_
 def test_a_path_that_is_no_folder_is_named(tmp_path: Path, make: str) -> None:
     if make == "a file":
         add(tmp_path / "photos")
-    with pytest.raises(FacemaskError, match=r"photos is no folder: set `path`"):
+    with pytest.raises(FacemaskError, match=r"photos is not a folder: set `path`"):
         packed(tmp_path / "photos", tmp_path / "x.zip")
 
 
@@ -178,7 +178,7 @@ def test_what_may_not_be_read_is_named(ordinary_user: Path, name: str) -> None:
     locked = ordinary_user / "photos" / name
     locked.chmod(0)
     try:
-        with pytest.raises(FacemaskError, match=rf"{locked}\S* can't be read: Permission denied"):
+        with pytest.raises(FacemaskError, match=rf"{locked}\S* cannot be read: Permission denied"):
             packed(ordinary_user / "photos", ordinary_user / "x.zip", with_mask="with_mask")
         assert [entry.name for entry in ordinary_user.iterdir()] == ["photos"]
     finally:

@@ -280,7 +280,7 @@ def test_two_processes_fetch_the_same_set_once(kaggle: KaggleServer, tmp_path: P
 def test_a_cache_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "file").write_text("")
     monkeypatch.setenv("FACEMASK_CACHE", str(tmp_path / "file/cache"))
-    assert "set FACEMASK_CACHE to a folder with room that can be written" in fault()
+    assert "set FACEMASK_CACHE to a folder that is writable and has enough space" in fault()
 
 
 @pytest.mark.usefixtures("kaggle")
@@ -296,7 +296,7 @@ def test_other_content_than_pinned_is_an_error_with_both_hashes(tmp_path: Path) 
         right = content_hash(archive)
     with pytest.raises(FacemaskError) as error:
         fetch(source(content="0" * 64), tmp_path / "x.zip")
-    assert f"its content is {right}, expected was {'0' * 64}" in str(error.value)
+    assert f"it is {right}, expected was {'0' * 64}" in str(error.value)
     assert "set `content` of the source to it" in str(error.value)
     assert not (tmp_path / "x.zip").exists()
 
