@@ -200,7 +200,7 @@ def mistakes(findings: Findings, limit: int) -> Table:
         (mistake.id, TITLES[mistake.label], TITLES[mistake.prediction], percent(mistake.confidence))
         for mistake in findings.mistakes[:limit]
     ]
-    columns: tuple[tuple[str, Kind], ...] = (("Image", "name"), ("It is", "text"), ("Predicted", "text"))
+    columns: tuple[tuple[str, Kind], ...] = (("Image", "name"), ("True class", "text"), ("Predicted", "text"))
     return Table((*columns, ("With", "number")), rows)
 
 

@@ -203,7 +203,8 @@ def changes_table(changes: Iterable[Change]) -> Table:
     """List photographs that one model names right and the other wrong."""
     rows = [(one.id, TITLES[one.label], TITLES[one.before], TITLES[one.after], count(one.images)) for one in changes]
     return Table(
-        (("Photograph", "name"), ("It is", "text"), ("Before", "text"), ("After", "text"), ("Images", "number")), rows
+        (("Photograph", "name"), ("True class", "text"), ("Before", "text"), ("After", "text"), ("Images", "number")),
+        rows,
     )
 
 

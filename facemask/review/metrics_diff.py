@@ -57,8 +57,8 @@ def confusion(before: Metrics, after: Metrics) -> Table:
         cells = [old if old == new else f"{old} to {new}" for old, new in pairs]
         rows.append((TITLES[actual], *cells))
     known = any(cell != ABSENT for row in rows for cell in row[1:])
-    titles: Sequence[tuple[str, Kind]] = [(f"Called: {TITLES[label].lower()}", "number") for label in CLASSES]
-    return Table((("It is", "text"), *titles), rows if known else [])
+    titles: Sequence[tuple[str, Kind]] = [(f"Predicted: {TITLES[label].lower()}", "number") for label in CLASSES]
+    return Table((("True class", "text"), *titles), rows if known else [])
 
 
 def confusion_counts(metrics: Metrics) -> dict[str, dict[str, int]] | None:

@@ -181,8 +181,8 @@ def _pack(what: Sequence[str], version: int | None, folders_of: str | None, para
     unknown = [name for name in what if name not in params.sources]
     if unknown and len(what) > 1:
         raise FacemaskError(
-            f"{unknown[0]!r} is not an entry of `sources` in params.yaml ({', '.join(params.sources)}); check a folder or "
-            "zip file on its own"
+            f"{unknown[0]!r} is not an entry of `sources` in params.yaml ({', '.join(params.sources)}); check a folder "
+            "or zip file on its own"
         )
     if folders_of is not None and not unknown:
         raise FacemaskError(f"{what[0]!r} has a folder map of its own: leave out --folders-of")

@@ -1,4 +1,4 @@
-"""A property that gives the class away is found, and chance is not predicted as it."""
+"""A property that gives the class away is found, and chance is not reported as one."""
 
 import json
 from typing import Any

@@ -124,7 +124,7 @@ def test_the_order_of_the_sources_and_a_second_run_make_no_difference() -> None:
 
 
 def test_if_every_photograph_stands_under_two_labels_it_says_what_to_do() -> None:
-    with pytest.raises(FacemaskError, match=r"every photograph stands under two labels.*the folder of its class"):
+    with pytest.raises(FacemaskError, match=r"every photograph has two labels.*the folder of its class"):
         describe(manifest(*one_of_each(flags="contradiction")), NOTHING, seed=1)
     almost = manifest(*one_of_each(flags="contradiction"), ("mine", "with_mask", "sound", ""))
     assert describe(almost, NOTHING, seed=1)["contradictions"] == 3

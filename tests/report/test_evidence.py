@@ -146,7 +146,7 @@ def test_data_without_fault_are_said_to_be_so(tmp_path: Path, write: Write) -> N
     assert "30 files show 30 photographs: 0 files are copies of another file." in page.text
     assert "In this data no photograph has copies under one label" in page.text
     for text in documents(tmp_path, findings):
-        assert "No photograph carries two labels. No picture is nearly of one colour" in text
+        assert "No photograph carries two labels. No image is nearly one colour" in text
         assert "found no suspicious pair between the training images and the others" in text
     assert not shown(page, "Photograph|Contradiction")
 
@@ -163,7 +163,10 @@ def test_junk_is_shown_with_its_reason_and_the_number_behind_it(tmp_path: Path, 
     assert "contrast 0.0" in text
     assert "shorter side 18 pixels" in text
     for document in documents(tmp_path, findings):
-        sentence = "Too low in quality to learn from: 2 pictures (nearly one colour 1, too small 1); all of them were left out."
+        sentence = (
+            "Too low in quality to learn from: 2 pictures (nearly one colour 1, too small 1); "
+            "all of them were left out."
+        )
         assert sentence in document
 
 
@@ -225,7 +228,7 @@ def test_a_shortcut_is_warned_of_with_its_figures_and_pictures(tmp_path: Path, w
         values = [brightness[name] for name in names]
         assert values == sorted(values)
         assert all(f"{value:.0f}" in page.text for value in values)
-    assert "no proof" in page.text
+    assert "not a proof" in page.text
 
 
 def test_a_file_type_that_gives_a_class_away_is_shown_as_shares(tmp_path: Path, write: Write) -> None:

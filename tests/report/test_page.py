@@ -136,7 +136,7 @@ def test_all_wrong_predictions_are_counted_and_the_most_confident_shown(tmp_path
 
 def test_no_pictures_of_wrong_predictions_are_shown_if_none_are_wanted(tmp_path: Path, write: Write) -> None:
     text = page_of(tmp_path, write(wrong=(0.7,)), wrong_images=0).text
-    assert re.search(r"1 of \d+ test images was named wrong", text)
+    assert re.search(r"1 of \d+ test images was misclassified", text)
     assert "1 more is not shown" in text
 
 
@@ -196,7 +196,7 @@ def test_each_source_is_named_with_its_licence_and_its_own_figures(tmp_path: Pat
 def test_the_split_is_not_said_to_be_better_than_it_is(tmp_path: Path, write: Write) -> None:
     findings = write()
     for text in (page_of(tmp_path, findings).text, markdown_summary(findings), markdown_card(findings)):
-        assert "Copies that were changed heavily can still be unfound" in text
+        assert "Heavily modified copies may still be missed" in text
 
 
 def test_exports_are_shown_with_size_and_how_they_compare_with_keras(tmp_path: Path, write: Write) -> None:

@@ -206,7 +206,7 @@ def test_broken_predictions_are_refused_in_a_sentence(project: Path, table: pd.D
 
 def test_an_empty_table_is_refused_in_a_sentence(project: Path) -> None:
     write_text(project / "data" / "predictions.csv", "")
-    with pytest.raises(FacemaskError, match=r"data/predictions.csv of the work tree cannot be used"):
+    with pytest.raises(FacemaskError, match=r"data/predictions.csv of the work tree is invalid"):
         compared(project, "good", None)
 
 
@@ -230,7 +230,7 @@ def test_the_page_shows_the_pictures_that_are_the_ones_compared_and_needs_no_oth
     assert shown["alt"] == "Mask worn correctly; before: mask worn correctly, after: no mask."
     assert str(shown["src"]).startswith("data:image/jpeg;base64,")
     assert "11 photographs, the surest mistakes first. Pictures are shown where data/images.zip" in page.text
-    about = "True class:  Mask worn correctly Before: Mask worn correctly After: No mask, 90.0% And 1 of its copies"
+    about = "True class: Mask worn correctly Before: Mask worn correctly After: No mask, 90.0% And 1 of its copies"
     assert about in page.text
     assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe"}
 

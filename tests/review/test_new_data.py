@@ -280,7 +280,7 @@ def test_a_zip_with_its_class_folders_deep_inside_is_read_and_a_folder_map_can_b
     ("what", "options", "message"),
     [
         (["nothing"], {}, "'nothing' is neither an entry of `sources` in params.yaml nor a folder or zip: check"),
-        (["own", "nothing"], {}, "'nothing' is not an entry of `sources` .*a folder or zip is looked at alone"),
+        (["own", "nothing"], {}, "'nothing' is not an entry of `sources` .*check a folder or zip file on its own"),
         (["own"], {"version": 2}, "--version is for one Kaggle set; own is something else"),
         (["data"], {"version": 2}, "--version is that of a Kaggle set: name its entry"),
         (["public"], {"version": 0}, "versions of public are numbered from 1"),
@@ -293,7 +293,7 @@ def test_a_zip_with_its_class_folders_deep_inside_is_read_and_a_folder_map_can_b
         (
             ["models"],
             {},
-            "no photograph in models lies in a folder of a class .*there is not a folder: name the folders",
+            "no photograph in models lies in a folder of a class .*there is no folder: name the folders",
         ),
         (["params.yaml"], {}, "is cut off or no zip archive"),
     ],

@@ -255,7 +255,7 @@ def test_a_set_that_is_gone_is_told(scene: Scene) -> None:
     finally:
         scene.kaggle.fail.clear()
     assert outcome.title == "Retraining failed when asking Kaggle for newer versions"
-    assert "Kaggle has no set somebody/masks" in outcome.body
+    assert "Kaggle has no data set somebody/masks" in outcome.body
 
 
 def test_what_git_does_not_have_is_not_run_over(scene: Scene) -> None:

@@ -176,7 +176,7 @@ def test_an_unknown_revision_is_refused(project: Path, rev: str) -> None:
 
 def test_a_folder_without_dvc_or_without_git_is_refused(tmp_path: Path) -> None:
     (tmp_path / "bare").mkdir()
-    with pytest.raises(FacemaskError, match="is no DVC project"):
+    with pytest.raises(FacemaskError, match="is not a DVC project"):
         Revision(tmp_path / "bare", "HEAD")
     (tmp_path / "alone").mkdir()
     Repo.init(str(tmp_path / "alone"), no_scm=True).close()

@@ -153,6 +153,6 @@ def _check_content(source: KaggleSource, downloaded: Archive) -> None:
     if content != source.content:
         raise FacemaskError(
             f"{source.handle} version {source.version} does not match the pinned content: it is {content}, expected "
-            f"was {source.content}; delete {downloaded.path.parent} and run again to fetch it anew, or, if the new content "
-            "is what you want, set `content` of the source to it"
+            f"was {source.content}; delete {downloaded.path.parent} and run again to fetch it anew, or set `content` of "
+            "the source to the new value if you trust it"
         )

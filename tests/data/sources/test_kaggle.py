@@ -253,7 +253,7 @@ def test_a_damaged_file_in_the_cache_is_fetched_again(
     path.write_bytes({"altered": good[:-1] + b"?", "emptied": b""}[harm])
     assert cached(HANDLE, 3).read_bytes() == good
     assert kaggle.count(STORE) == 2
-    assert capsys.readouterr().err.count(f"{path} is not as it was fetched") == 1
+    assert capsys.readouterr().err.count(f"{path} is damaged: fetching it again") == 1
     assert [file.name for file in path.parent.glob("*.zip")] == [path.name]
 
 
@@ -297,7 +297,7 @@ def test_other_content_than_pinned_is_an_error_with_both_hashes(tmp_path: Path) 
     with pytest.raises(FacemaskError) as error:
         fetch(source(content="0" * 64), tmp_path / "x.zip")
     assert f"it is {right}, expected was {'0' * 64}" in str(error.value)
-    assert "set `content` of the source to it" in str(error.value)
+    assert "set `content` of the source to the new value" in str(error.value)
     assert not (tmp_path / "x.zip").exists()
 
 
