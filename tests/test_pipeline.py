@@ -224,7 +224,7 @@ def test_own_photographs_need_an_entry_and_new_ones_are_noticed(
     assert ran == ["download@own", "merge", "group", "split", "render", "train", "evaluate"]
     assert figures(copy_of_built, "data")["images"] == 24
     own_photographs(copy_of_built / "data" / "own", 9)
-    assert stages_run(dvc(copy_of_built, "repro", "--dry", "group")) == ["download@own", "merge", "group"]
+    assert stages_run(dvc(copy_of_built, "repro", "group")) == ["download@own", "merge", "group"]
 
 
 def test_the_same_photograph_in_two_classes_of_own_photographs_is_left_out_and_listed(

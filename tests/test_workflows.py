@@ -198,6 +198,7 @@ RUN = {  # by a test below
     ("check.yaml", "lock"),
     ("check.yaml", "pipeline"),
     ("check.yaml", "review"),
+    ("nightly.yaml", "nightly"),
     (".gitlab-ci.yml", "lock"),
     (".gitlab-ci.yml", "pipeline"),  # the same lines as in check.yaml
     (".gitlab-ci.yml", "review"),
@@ -216,6 +217,17 @@ def test_every_script_is_run_by_a_test() -> None:
 def test_the_tests_are_those_of_the_gate(file: str) -> None:
     (job,) = [one for one in jobs() if (one.file, one.name) == (file, "test")]
     assert job.scripts == (".ci/run",)
+
+
+def test_the_nightly_workflow_runs_the_tests_that_the_gate_leaves_out() -> None:
+    (job,) = [one for one in jobs() if one.file == "nightly.yaml"]
+    (script,) = own_lines(job)
+    command = script.removeprefix(".venv/bin/").split()
+    found = run(ROOT, *command, "--collect-only", "-q", "-n", "0").stdout
+    gate = run(ROOT, *command[:-1], "not nightly", "--collect-only", "-q", "-n", "0").stdout
+    nightly, gated = ({line for line in listed.splitlines() if line.startswith("tests/")} for listed in (found, gate))
+    assert nightly
+    assert not nightly & gated
 
 
 @pytest.mark.parametrize("file", ["check.yaml", ".gitlab-ci.yml"])

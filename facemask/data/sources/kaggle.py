@@ -152,7 +152,8 @@ def _check_content(source: KaggleSource, downloaded: Archive) -> None:
     content = content_hash(downloaded)
     if content != source.content:
         raise FacemaskError(
-            f"{source.handle} version {source.version} does not match the pinned content: it is {content}, expected "
-            f"was {source.content}; delete {downloaded.path.parent} and run again to fetch it anew, or set `content` of "
+            f"{source.handle} version {source.version} does not match the pinned content: "
+            f"it is {content}, expected was "
+            f"{source.content}; delete {downloaded.path.parent} and run again to fetch it anew, or set `content` of "
             "the source to the new value if you trust it"
         )
