@@ -1,4 +1,4 @@
-"""Stage `download`: fetch one source into `data/raw/<source>.zip`, with a card that says what it is."""
+"""Fetch one source into `data/raw/<source>.zip`, with a card that describes it."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stage `group`: find the images that show the same photograph, flag what is wrong, and describe the data."""
+"""Group images of the same photograph, flag faults, and summarise the data."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Stage `merge`: bring the images of all sources together, and say what there is and what was left out."""
+"""Merge the images of all sources, and list unusable files."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Stage `render`: draw masks, worn in every way, over bare faces of the training part."""
+"""Draw synthetic masks over bare faces of the training part."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""Deal the images out to train, val and test, all copies of a photograph to one side, and look for leaks."""
+"""Split the images into train, val and test by photograph, and check for leakage."""
 
 from pathlib import Path
 

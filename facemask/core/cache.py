@@ -1,4 +1,4 @@
-"""Where finished downloads are kept: outside the repository, so that a new clone does not fetch again."""
+"""Cache folder for downloads, outside the repository so that new clones do not download again."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""The classes, in the one order that every array, file and export uses."""
+"""The classes and their titles, in the order that every array, file and export uses."""
 
 CLASSES: tuple[str, ...] = ("mask_weared_incorrect", "with_mask", "without_mask")
 

@@ -1,4 +1,4 @@
-"""The error that is meant for a person to read."""
+"""Errors that are shown to the user."""
 
 
 class FacemaskError(Exception):

@@ -1,4 +1,4 @@
-"""Writing outs: atomically, and with the same bytes for the same content."""
+"""Atomic, byte-stable writing of files."""
 
 import csv
 import glob

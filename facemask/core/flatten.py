@@ -1,4 +1,4 @@
-"""Settings by their dotted names, such as `train.dropout`."""
+"""Nested settings as dotted names, such as `train.dropout`."""
 
 import json
 from collections.abc import Mapping

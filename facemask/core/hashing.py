@@ -1,4 +1,4 @@
-"""Naming content by its SHA-256."""
+"""SHA-256 of files and data."""
 
 import hashlib
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Every setting of `params.yaml`, checked: an unknown key or a value out of range is refused before work starts."""
+"""Validated settings of `params.yaml`: unknown keys and values out of range are refused."""
 
 import re
 from collections.abc import Mapping

@@ -1,4 +1,4 @@
-"""Progress for anything that takes longer than two seconds: a bar on a terminal, plain lines elsewhere."""
+"""Progress reports: a bar on a terminal, plain lines elsewhere."""
 
 import sys
 import time

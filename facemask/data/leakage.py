@@ -1,4 +1,4 @@
-"""Copies of training pictures in validation and test, found by a measure that the grouping has no part in.
+"""Leakage check: copies of training images in val and test, found independently of the grouping.
 
 `facemask.data.duplicates.grouping` matches local features. Here whole pictures are compared, so that what one way
 overlooks has a chance to be seen by the other:

@@ -1,4 +1,4 @@
-"""Several archives into one: every image decoded once, named by source and class, and what is left out listed."""
+"""Merging of sources: decode every image once, name it by source and class, list unusable files."""
 
 import csv
 import hashlib

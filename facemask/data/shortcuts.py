@@ -1,4 +1,4 @@
-"""How well things that should not matter, such as brightness or the size of the file's picture, predict the class.
+"""Shortcut detection: how well properties other than the mask, such as brightness, predict the class.
 
 A model finds such a shortcut before it finds the face, and fails where the shortcut is missing. What is found here is a
 reason to look, no proof: a white mask does make a picture a little brighter.

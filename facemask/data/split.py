@@ -1,4 +1,4 @@
-"""Train, validation and test: stratified by class and source, and no group on two sides."""
+"""Group-wise, stratified split into train, val and test."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What a data set consists of, in numbers: images, photographs, copies, contradictions, junk, shortcuts."""
+"""Summary statistics of the data set."""
 
 from collections import Counter
 from typing import Any

@@ -1,4 +1,4 @@
-"""Zip archives of images: written with the same bytes for the same content, read without trusting them."""
+"""Zip archives of images: byte-stable when written, not trusted when read."""
 
 import errno
 import hashlib

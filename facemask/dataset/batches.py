@@ -1,4 +1,4 @@
-"""Batches of images, read straight from the archive.
+"""Batches of images, read directly from the archive.
 
 Only one batch at a time is decoded, as uint8, so memory does not grow with the data set.
 """

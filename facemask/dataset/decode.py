@@ -1,4 +1,4 @@
-"""Files to pixels: the one decoder and the one resize that training, evaluation and prediction share."""
+"""Decoding and resizing of images, shared by training, evaluation and prediction."""
 
 import io
 import re

@@ -1,4 +1,4 @@
-"""What can be measured of any picture, whatever it shows: it finds junk, and what gives a class away by accident.
+"""Image statistics: brightness, contrast, sharpness and others.
 
 | measure | meaning |
 | --- | --- |

@@ -1,4 +1,4 @@
-"""The tables of all images, a row for each, sorted by id: `data/images.csv`, and `data/manifest.csv`, which says more.
+"""Tables of all images, sorted by id: `data/images.csv` and `data/manifest.csv`.
 
 | column | meaning |
 | --- | --- |

@@ -1,4 +1,4 @@
-"""The table of predicted class of the images of val and test, `data/predictions.csv`.
+"""Predictions on val and test: `data/predictions.csv` and `metrics/answers.csv`.
 
 | column | meaning |
 | --- | --- |

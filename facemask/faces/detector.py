@@ -1,4 +1,4 @@
-"""Finding faces in photographs with MediaPipe's BlazeFace model: NumPy, OpenCV and LiteRT only.
+"""Face detection with MediaPipe's BlazeFace model, using NumPy, OpenCV and LiteRT only.
 
 BlazeFace: Bazarevsky et al., 2019, https://arxiv.org/abs/1907.05047. The model was made for selfies: it looks at 128 x
 128 pixels and finds faces that fill a good part of them. So a photograph is looked at as a whole and in overlapping

@@ -1,4 +1,4 @@
-"""Facial landmarks: the 468 points of MediaPipe's face mesh, fitted to a picture of one face.
+"""Facial landmarks: MediaPipe's face mesh of 468 points, fitted to a picture of one face.
 
 Face mesh: Kartynnik et al., 2019, https://arxiv.org/abs/1907.06724.
 """

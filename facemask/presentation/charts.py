@@ -1,4 +1,4 @@
-"""Charts as SVG: equal data give equal bytes, and text is drawn as outlines, so it looks alike everywhere."""
+"""Charts as byte-stable SVG; text is drawn as outlines, so that it looks alike everywhere."""
 
 import io
 from collections.abc import Callable, Mapping, Sequence

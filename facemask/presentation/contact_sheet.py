@@ -1,4 +1,4 @@
-"""Contact sheets: blocks of small pictures under a title, for people to look at."""
+"""Contact sheets: grids of thumbnails with titles and captions."""
 
 import io
 import math

@@ -1,4 +1,4 @@
-"""The surroundings in which templates become HTML or Markdown, and tables text: what comes from files is escaped."""
+"""Jinja environments for HTML and Markdown, which escape what comes from files, and text tables."""
 
 import re
 from base64 import b64encode

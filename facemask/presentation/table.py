@@ -1,4 +1,4 @@
-"""Tables of text that reports and reviews share, and how numbers are written in them."""
+"""Tables of text, and the formatting of numbers in them."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Pictures that travel inside the page."""
+"""Thumbnails embedded in pages."""
 
 import io
 import math

@@ -1,1 +1,1 @@
-"""The report of a run: one HTML page, a Markdown summary and a model card, all made from what other stages wrote."""
+"""The report of a run: HTML page, Markdown summary and model card."""

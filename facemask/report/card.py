@@ -1,4 +1,4 @@
-"""The model card: what the model is, what it is for and not for, what it learned from, how good it is.
+"""Model card: intended use, data, figures, limits.
 
 The headings follow M. Mitchell et al., "Model Cards for Model Reporting", 2019.
 """

@@ -1,4 +1,4 @@
-"""What the page shows of the data: which pictures, with which words, for somebody who knows the data and no code."""
+"""Evidence about the data for the report: copies, contradictions, low-quality images, shortcuts, leaks."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Figures as SVG: the same tables give the same bytes, and text is drawn as outlines, so it looks alike everywhere."""
+"""Figures of the report, as byte-stable SVG."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the other stages wrote, read into one place."""
+"""Findings: the outputs of all other stages, read into one object."""
 
 import json
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Findings into the three documents: the page, the summary and the model card."""
+"""Rendering of the three documents: page, summary and model card."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The tables of the report, made once and shown by the page, the summary and the model card alike."""
+"""Tables of the report, shared by page, summary and model card."""
 
 from collections.abc import Iterable, Sequence
 

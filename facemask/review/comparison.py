@@ -1,4 +1,4 @@
-"""Whether one model is better than another: a paired comparison on the test images that both have.
+"""Paired comparison of two models on the test images that both have.
 
 Both models answer the same images, so what tells them apart are the images that one names right and the other wrong.
 Copies of a photograph are answered alike, so everything that decides counts photographs, not images:

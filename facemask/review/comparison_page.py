@@ -1,4 +1,4 @@
-"""What the comparison of two revisions has found: for a terminal, for a pull request, and as a page with pictures."""
+"""Comparison of two revisions as text, Markdown or an HTML page."""
 
 import hashlib
 import json

@@ -1,4 +1,4 @@
-"""What came and went in the data between two revisions: images matched by their content and by their names.
+"""Data diff of two revisions: images matched by content and by name.
 
 An image is looked for four times, each time among those that are left: under the same name with the same content; with
 the same content and label under another name (renamed); with the same content and another label (relabelled); under

@@ -1,4 +1,4 @@
-"""How far new photographs are from the training data, in one number, and how large that number usually is.
+"""Drift of new photographs from the training data, and its usual size.
 
 What is compared, class by class, so that a mix of other classes is no drift, is two samples of photographs:
 

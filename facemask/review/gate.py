@@ -1,4 +1,4 @@
-"""Whether a change may be taken over: no figure that `gate` in params.yaml names may have fallen too far.
+"""Quality gate: fail if a figure of `gate` in params.yaml fell too far.
 
 A figure has fallen too far if two things hold. It is worse by the paired test of `review.comparison`, in which the
 p-values of the figures beside the accuracy are corrected for being several; and its 95 % interval lies below what is

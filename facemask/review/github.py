@@ -1,4 +1,4 @@
-"""Telling GitHub what came of `facemask retrain`: a pull request with the news, or an issue about a failure."""
+"""GitHub: a pull request for a retraining with changes, an issue for a failed one."""
 
 import base64
 import os

@@ -1,4 +1,4 @@
-"""Whether `dvc.lock` is what `dvc repro` would write, told without any data: in a fresh clone, no cache, no remote."""
+"""Check that `dvc.lock` is current, without data, cache or remote."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass

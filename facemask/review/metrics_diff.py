@@ -1,4 +1,4 @@
-"""The figures of two runs side by side, from their metrics files: whatever a run does not have is left blank."""
+"""Metrics of two runs side by side; missing values are left blank."""
 
 import math
 from collections.abc import Iterable, Mapping, Sequence

@@ -1,4 +1,4 @@
-"""What new images would bring, found out before anyone trains; nothing in the project is written.
+"""Check of new images before training; nothing in the project is written.
 
 They are fetched and read as the pipeline would do it, in a temporary folder. Copies are found as the stage `group`
 finds them, but only pairs with a new image are looked at, and the groups of the images that are there stay together.

@@ -1,4 +1,4 @@
-"""What was found out about new images: for a terminal, for a review, and as figures for a program."""
+"""Findings about new images as text, Markdown or JSON."""
 
 from collections.abc import Sequence
 from typing import Any

@@ -1,4 +1,4 @@
-"""The exported model of another revision, for `facemask predict --rev`: fetched once, kept outside the repository."""
+"""Exported model of another revision, for `facemask predict --rev`, cached outside the repository."""
 
 from pathlib import Path
 

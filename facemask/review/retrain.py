@@ -1,4 +1,4 @@
-"""Training again when there is news: the whole of a scheduled job but for telling GitHub.
+"""Scheduled retraining: look for newer data, run the pipeline, commit on a new branch.
 
 What counts as news is what git sees: the settings, `dvc.lock`, or a figure changed. It is committed on a branch named
 after the content of `dvc.lock`, so that the same news has the same branch whenever it is found.

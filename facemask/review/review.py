@@ -1,4 +1,4 @@
-"""What a reviewer needs of a change: the verdict, the gate, and settings, data, figures and curves side by side.
+"""Review of a change: verdict, gate, settings, data, figures and curves.
 
 Every part stands alone. What can't be had, such as predictions in a fork without the DVC remote, is said in a sentence,
 and the rest is shown.

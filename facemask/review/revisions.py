@@ -1,4 +1,4 @@
-"""Reading the project's files as they are in a git revision, whether git has them or DVC."""
+"""Files of the project in a git revision, from git or DVC."""
 
 import os
 from collections.abc import Callable

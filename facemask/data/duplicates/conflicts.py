@@ -1,4 +1,4 @@
-"""What is wrong with images of which there are copies: files twice the same, photographs under two labels."""
+"""Conflicts among copies: identical files, and photographs with contradicting labels."""
 
 import pandas as pd
 

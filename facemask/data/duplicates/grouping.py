@@ -1,4 +1,4 @@
-"""Which images show the same photograph: links between pairs, and the groups that they make."""
+"""Grouping of images that show the same photograph."""
 
 import os
 from collections import defaultdict

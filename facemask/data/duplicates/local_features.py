@@ -1,4 +1,4 @@
-"""Local features of a picture: what stays when a photograph is turned, cropped, darkened or compressed.
+"""Local features that survive rotation, cropping, darkening and compression.
 
 SIFT: D. Lowe, "Distinctive image features from scale-invariant keypoints", IJCV 2004. The root of its histograms is
 compared, after R. Arandjelovic and A. Zisserman, "Three things everyone should know to improve object retrieval",

@@ -1,4 +1,4 @@
-"""Which pictures may show the same photograph: an inverted index of visual words finds them without trying all pairs.
+"""Candidate retrieval: an inverted index of visual words finds likely copies without comparing all pairs.
 
 J. Sivic and A. Zisserman, "Video Google: a text retrieval approach to object matching in videos", ICCV 2003. The words
 are arranged in two levels, after D. Nister and H. Stewenius, "Scalable recognition with a vocabulary tree", CVPR 2006.

@@ -1,4 +1,4 @@
-"""Whether two pictures show the same photograph: one is laid over the other by their local features, then compared."""
+"""Geometric verification: align two images by their local features and compare them."""
 
 from dataclasses import dataclass
 

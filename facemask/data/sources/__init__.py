@@ -1,4 +1,4 @@
-"""Where images come from: a Kaggle set, one's own folders, or faces that the project draws."""
+"""Data sources: Kaggle sets, folders of photographs, or drawn faces."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""One's own photographs, in one folder a class."""
+"""Source `folder`: photographs in one folder per class."""
 
 import os
 import sys

@@ -1,4 +1,4 @@
-"""Data sets on Kaggle: fetched once, checked, and kept in a cache outside the repository."""
+"""Source `kaggle`: data sets fetched once, verified, and cached outside the repository."""
 
 import shutil
 import sys

@@ -1,4 +1,4 @@
-"""Whether Kaggle has a newer version of a set, with other files in it, and putting it into `params.yaml`."""
+"""Newer versions of Kaggle sets: look for them, and enter them into `params.yaml`."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass

@@ -1,1 +1,1 @@
-"""Masks drawn over photographs of bare faces, worn in every way."""
+"""Synthetic masks, drawn over photographs of bare faces."""

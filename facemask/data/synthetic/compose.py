@@ -1,4 +1,4 @@
-"""Painting a mask into a photograph so that light, sharpness and grain are those of the photograph."""
+"""Blending of a mask into a photograph with matching light, sharpness and grain."""
 
 from dataclasses import dataclass
 

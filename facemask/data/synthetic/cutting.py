@@ -1,4 +1,4 @@
-"""Cloth cut out of photographs of real masks and laid flat, so that real folds, prints and seams can be drawn.
+"""Mask textures cut out of photographs of real masks and flattened.
 
 The cloth is told from skin, hair and background with GrabCut (Rother et al., 2004,
 https://doi.org/10.1145/1015706.1015720), started from the face mesh.

@@ -1,4 +1,4 @@
-"""One photograph of a bare face in, one with a mask out."""
+"""Drawing of one mask over one photograph of a bare face."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""What masks are made of: colours, prints, pleats, seams and folds, painted flat.
+"""Procedural mask textures: colours, prints, pleats, seams and folds.
 
 A fabric is a picture of the sheet laid flat, its upper edge at the top, with a height map of its folds.
 """

@@ -1,4 +1,4 @@
-"""The shape of a mask on a face: a bent sheet of cloth in three dimensions, seen from where the camera stood.
+"""Geometry of a mask on a face: a bent sheet in three dimensions, projected into the photograph.
 
 A sheet is a grid of points: columns run from one ear to the other, rows from the upper to the lower edge. It is laid
 out in the face's own frame - right, down and back, in widths of the face from ear to ear - so that it turns with the

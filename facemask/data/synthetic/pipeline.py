@@ -1,4 +1,4 @@
-"""Drawing masks over the bare faces of the training part: on which faces, of which cloth, and in threads."""
+"""Synthetic masks for the training part: choice of faces and textures, drawing in threads."""
 
 import hashlib
 import math

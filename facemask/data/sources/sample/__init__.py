@@ -1,4 +1,4 @@
-"""The `sample` source: portraits that the project draws itself, so that everything runs without an account.
+"""Source `sample`: portraits drawn by this project, so that everything runs without an account.
 
 `draw_sample` yields the files; `attribute_rows` tells what is on them without drawing anything.
 """

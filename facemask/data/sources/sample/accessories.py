@@ -1,4 +1,4 @@
-"""What comes before the face: glasses and hands."""
+"""Glasses and hands in front of the face."""
 
 import numpy as np
 

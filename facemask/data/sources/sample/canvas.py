@@ -1,4 +1,4 @@
-"""Painting with soft edges: curves in, blended colour out."""
+"""Anti-aliased painting of curves."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Hair: what falls behind the head, what lies on it, and the locks that cover the ears."""
+"""Hair: behind the head, on it, and locks over the ears."""
 
 import math
 

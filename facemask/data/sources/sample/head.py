@@ -1,4 +1,4 @@
-"""A head in space: its proportions, and where a point of it falls in the picture.
+"""Three-dimensional head: proportions and projection into the picture.
 
 Coordinates: x to the right and y down as the viewer sees it, 0 in the middle of the head; one unit is half the
 height of an adult's head, so the chin is near y = 1.1 and the crown near y = -1.1.

@@ -1,4 +1,4 @@
-"""Masks: what they are made of, and the ways to wear them."""
+"""Masks: materials and ways of wearing them."""
 
 from dataclasses import dataclass
 

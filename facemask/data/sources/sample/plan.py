@@ -1,4 +1,4 @@
-"""What each portrait shows, drawn before anything is painted.
+"""Random attributes of each portrait, sampled before painting.
 
 Everything but the mask is drawn from the same distribution for every class, so that nothing but the mask can tell
 the class.

@@ -1,4 +1,4 @@
-"""Trouble that real collections hold, planted on purpose and listed, so that the pipeline can be seen to find it."""
+"""Planted faults of real collections: copies, contradictions, broken files; listed, so that tests can check for them."""
 
 import io
 from collections.abc import Callable

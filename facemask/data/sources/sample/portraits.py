@@ -1,4 +1,4 @@
-"""One portrait from its plan: composed, lit, taken as if by a camera, and encoded."""
+"""Rendering of one portrait from its attributes: composition, light, camera, encoding."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""What is around the head: background, shoulders, neck and scarf."""
+"""Background, shoulders, neck and scarf."""
 
 import cv2
 import numpy as np
