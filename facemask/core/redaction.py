@@ -29,5 +29,5 @@ def without_secrets(text: str, known: Collection[str] = ()) -> str:
 
 
 def sounds_secret(name: str) -> bool:
-    """Say whether the value of a setting or variable of this name is a secret."""
+    """Check whether a setting or variable of this name holds a secret."""
     return bool(_NAMED_SECRET.search(name.upper()))

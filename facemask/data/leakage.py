@@ -103,7 +103,7 @@ def check_leaks(pairs: pd.DataFrame, settings: LeakParams) -> int:
 
 
 def _most_similar(archive: Archive, checked: Sequence[str], train: Sequence[str]) -> list[tuple[int, float]]:
-    """Give (position in `train`, similarity) for each name of `checked`."""
+    """Return (position in `train`, similarity) for each name of `checked`."""
     # Each thread has a block of pictures to itself; BLAS with threads of its own would only get in their way.
     with ThreadPoolExecutor(_WORKERS) as pool, threadpool_limits(limits=1, user_api="blas"):
         names = [*train, *checked]
@@ -131,7 +131,7 @@ def _grey(pixels: NDArray[np.uint8]) -> Grey:
 
 
 def _linear(mirrored: bool, steps: int, zoom: float) -> NDArray[np.float64]:
-    """Give the matrix (2, 2) from places in the turned picture to places in the picture; the middle is at 0."""
+    """Return the matrix (2, 2) from places in the rotated image to places in the image; the middle is at 0."""
     angle = 2 * np.pi * steps / _DIRECTIONS
     cos, sin = np.cos(angle), np.sin(angle)
     mirror = -1 if mirrored else 1
@@ -165,7 +165,7 @@ class _Maps:
         self._even, self._odd = _parts(cells)
 
     def candidates(self, pictures: NDArray[np.uint8]) -> list[list[tuple[int, Turn]]]:
-        """Give, for each picture, the places of the most similar training pictures, and how it is to be turned."""
+        """Return, for each image, the places of the most similar training images and their rotations."""
         even, odd = _parts(np.stack([self._turned(picture) for picture in pictures]))
         best = np.full((len(pictures), len(self._even)), -1, np.float32)
         likeness, share = np.empty_like(best), np.empty_like(best)
@@ -186,13 +186,13 @@ class _Maps:
         return found
 
     def _turn(self, number: int) -> Turn:
-        """Give a turn of the full circle by its number: those of the first half, then those of the second."""
+        """Return a rotation by its number: those of the first half circle, then those of the second."""
         second_half, place = divmod(number, len(self._turns))
         mirrored, steps, zoom = self._turns[place]
         return mirrored, steps + second_half * _DIRECTIONS // 2, zoom
 
     def _turned(self, picture: Grey) -> Floats:
-        """Give the map of the picture in all turns, each of length 1: (turns, places, directions)."""
+        """Return the map of the image in all rotations, each of length 1: (turns, places, directions)."""
         directions = _directions(picture)
         sampled = np.concatenate(
             [
@@ -207,7 +207,7 @@ class _Maps:
 
 
 def _parts(maps: Floats) -> tuple[Floats, Floats]:
-    """Give the even and the odd part of maps (..., places, directions), without the half that repeats the other.
+    """Return the even and odd parts of maps (..., places, directions), without the redundant half.
 
     Returns:
         Two arrays (..., places * directions / 2).
@@ -223,13 +223,13 @@ def _parts(maps: Floats) -> tuple[Floats, Floats]:
 
 
 def _rolled(mirrored: bool, steps: int) -> NDArray[np.int64]:
-    """Which direction of the picture becomes each direction of the turned picture."""
+    """Return which direction of the image becomes each direction of the rotated image."""
     directions = np.arange(_DIRECTIONS)
     return (_DIRECTIONS // 2 - directions - steps if mirrored else directions + steps) % _DIRECTIONS
 
 
 def _directions(picture: Grey) -> Floats:
-    """How much of an edge there is in each direction, blurred: float32 (_HALF, _HALF, _DIRECTIONS)."""
+    """Return blurred edge strength by direction: float32 (_HALF, _HALF, _DIRECTIONS)."""
     smooth = cv2.GaussianBlur(picture.astype(np.float32), (0, 0), 1.5, borderType=cv2.BORDER_REFLECT)
     right = cv2.Sobel(smooth, cv2.CV_32F, 1, 0, scale=1 / 8, borderType=cv2.BORDER_REFLECT)
     down = cv2.Sobel(smooth, cv2.CV_32F, 0, 1, scale=1 / 8, borderType=cv2.BORDER_REFLECT)
@@ -263,7 +263,7 @@ def _shrunk(directions: Floats) -> Floats:
 
 
 def _best(picture: Grey, trained: NDArray[np.uint8], candidates: Sequence[tuple[int, Turn]]) -> tuple[int, float]:
-    """Give (place in `trained`, similarity) of the candidate that is most similar to the picture."""
+    """Return (place in `trained`, similarity) of the most similar candidate."""
     layers = _Layers(picture)
     agreements = [_agreement(layers, _Layers(trained[place]), turn) for place, turn in candidates]
     best = int(np.argmax(agreements))
@@ -291,7 +291,7 @@ class _Layers:
 
 
 def _agreement(picture: _Layers, trained: _Layers, turn: Turn) -> float:
-    """How far two pictures agree in their fine structure where the best alignment lays them over each other, 0 to 1.
+    """Return the agreement of two images in their fine structure at the best alignment, 0 to 1.
 
     The alignment starts from `turn`.
     """
@@ -328,7 +328,7 @@ def _disc(side: int) -> NDArray[np.uint8]:
 
 
 def _aligned(trained: Floats, picture: Floats, warp: Floats, smoothing: int) -> tuple[float, Floats]:
-    """Give the correlation (-1 to 1) and the affine transform (2, 3) that reaches it, found from `warp` on."""
+    """Return the correlation (-1 to 1) and its affine transform (2, 3), optimised from `warp`."""
     criteria = (cv2.TERM_CRITERIA_EPS | cv2.TERM_CRITERIA_COUNT, _ITERATIONS, _PRECISION)
     mask = _disc(len(picture))
     return cv2.findTransformECC(trained, picture, warp, cv2.MOTION_AFFINE, criteria, mask, smoothing)

@@ -49,7 +49,7 @@ _SIDE_STEPS = tuple(sorted([2**power for power in range(20)] + [3 * 2**power for
 
 @dataclass(frozen=True)
 class Merged:
-    """What came of merging: a row for each image, and every file that was left out and why."""
+    """Result of a merge: a row for each image, and every unusable file with the reason."""
 
     catalogue: pd.DataFrame
     left_out: list[LeftOut]
@@ -72,7 +72,7 @@ class _Candidate:
 
 @dataclass(frozen=True)
 class _Finding:
-    """What looking at one file gave: a reason against it, or what goes into its row."""
+    """Result of decoding one file: a reason against it, or the content of its row."""
 
     candidate: _Candidate
     data: bytes

@@ -13,7 +13,7 @@ JUNK_FLAGS: tuple[str, ...] = (NEAR_CONSTANT, POSTERISED, TOO_SMALL, BLURRED)
 
 
 def flag_junk(table: pd.DataFrame, settings: JunkParams) -> pd.Series:
-    """Say of each picture why it is junk.
+    """Flag low-quality images with the reason.
 
     A near-constant picture is not called posterised or blurred as well: there is nothing in it to judge by.
 

@@ -71,7 +71,7 @@ def shortcuts(table: pd.DataFrame, seed: int) -> dict[str, dict[str, Any]]:
 
 
 def _folds(labels: np.ndarray, groups: pd.Series, seed: int) -> np.ndarray:
-    """Give each image the number of its fold: 0 for all where there are too few groups for two folds."""
+    """Return the fold of each image; 0 for all if there are too few groups for two folds."""
     fold = np.zeros(len(labels), np.int64)
     count = min(_FOLDS, groups.nunique(), int(np.bincount(labels).max()))
     if count < 2:
@@ -85,7 +85,7 @@ def _folds(labels: np.ndarray, groups: pd.Series, seed: int) -> np.ndarray:
 
 
 def _cells(columns: pd.DataFrame) -> np.ndarray:
-    """Give each image the number of its bin, from 0 without gaps."""
+    """Return the bin of each image, from 0 without gaps."""
     cell = np.zeros(len(columns), np.int64)
     for column in columns:
         values = columns[column]

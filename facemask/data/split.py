@@ -37,7 +37,7 @@ def split(manifest: pd.DataFrame, settings: SplitParams) -> pd.DataFrame:
 
 
 def _reasons(manifest: pd.DataFrame, settings: SplitParams) -> pd.Series:
-    """Say of each image why it is left out of all parts, "" where it is not."""
+    """Return the reason why an image is in no part, "" if it is in one."""
     reasons = pd.Series("", index=manifest.index)
     if settings.junk == "drop":
         words = manifest["flags"].str.split()
@@ -49,7 +49,7 @@ def _reasons(manifest: pd.DataFrame, settings: SplitParams) -> pd.Series:
 
 
 def _of_majority(manifest: pd.DataFrame) -> pd.Series:
-    """Whether an image has the label that most images of its group have; no image has, where two are as frequent."""
+    """Check whether an image has the most frequent label of its group; none has if two are equally frequent."""
     counts = manifest.groupby(["group", "label"]).size().rename("count").reset_index()
     most = counts.groupby("group")["count"].transform("max")
     first = counts[counts["count"] == most].drop_duplicates("group", keep=False).set_index("group")["label"]
@@ -74,7 +74,7 @@ def _deal(table: pd.DataFrame, settings: SplitParams) -> dict[str, str]:
 
 
 def check_split(table: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, int]:
-    """Look for leaks, and for parts in which a class is missing.
+    """Check for leaks, and for parts in which a class is missing.
 
     The check by bytes does not rely on the groups, so it also finds groups that were made wrongly.
 

@@ -105,7 +105,7 @@ class Archive:
 
 
 class Archives:
-    """Several archives read as one; every name stands in one of them only."""
+    """Several archives read as one; names are unique across them."""
 
     def __init__(self, *archives: Archive) -> None:
         """Take open archives; who opened them closes them.
@@ -174,12 +174,12 @@ def content_hash(archive: Archive) -> str:
 
 
 def is_junk(name: str) -> bool:
-    """Whether a relative path with forward slashes is something that an operating system left behind."""
+    """Check whether a relative path (with "/") is a leftover of an operating system."""
     return _JUNK.search(name) is not None
 
 
 def unsafe_name(name: str) -> str:
-    """Say what is wrong with a member's name ("is an absolute path"), or "" if nothing is."""
+    """Return what makes a member's name unsafe ("is an absolute path"), or ""."""
     if not name:
         return "is empty"
     if any(ord(character) < 32 or ord(character) == 127 for character in name):

@@ -44,6 +44,6 @@ LEFT_OUT = TableSchema(text_columns("source", "path", "reason"), stage="merge")
 
 
 def has_flag(table: pd.DataFrame, *flags: str) -> pd.Series:
-    """Whether the `flags` of an image have at least one of the words: bool, with the index of `table`."""
+    """Check which images have at least one of the flags: bool, with the index of `table`."""
     wanted = set(flags)
     return table["flags"].map(lambda words: not wanted.isdisjoint(words.split())).astype(bool)

@@ -58,7 +58,7 @@ def truth_of(rows: pd.DataFrame) -> NDArray[np.intp]:
 
 
 def is_right(rows: pd.DataFrame) -> NDArray[np.bool_]:
-    """Tell, (n,), which predictions are right."""
+    """Return which predictions are correct, (n,)."""
     return (rows["prediction"] == rows["label"]).to_numpy(dtype=bool)
 
 

@@ -53,7 +53,7 @@ _INSIDE = 0.7  # share of a box within another from which it counts as a part of
 
 @dataclass(frozen=True)
 class Box:
-    """Where a face is, from the brows to the chin.
+    """Bounding box of a face, from the brows to the chin.
 
     Attributes:
         left: in pixels of the picture, as are `top`, `right` and `bottom`; a face at the border may reach beyond it.
@@ -137,7 +137,7 @@ class FaceDetector:
     def _look_again(
         self, pyramid: Sequence[tuple[Picture, float]], box: NDArray[np.float64], min_score: float
     ) -> NDArray[np.float64]:
-        """Look at a face in the middle of a view, as it is and mirrored: what is no face seldom looks like one thrice.
+        """Detect a face again, centred and mirrored: false detections rarely pass three times.
 
         Returns:
             (5,), the mean of the three boxes, and the score that stands for the mean of the three scores' logits; a
@@ -213,7 +213,7 @@ def _pyramid(image: Picture, levels: Sequence[float]) -> list[tuple[Picture, flo
 
 
 def _starts(length: int) -> list[int]:
-    """Where tiles begin along a side; a side shorter than a tile lies in the middle of one."""
+    """Return the offsets of tiles along a side; a side shorter than a tile is centred in one."""
     if length <= _SIDE:
         return [(length - _SIDE) // 2]
     count = -(-(length - _TILES_SHARE) // (_SIDE - _TILES_SHARE))
@@ -254,7 +254,7 @@ def _resize(image: Picture, width: int, height: int) -> Picture:
 
 
 def _merged(found: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Make one box of all that are of one face: their mean, weighted by the scores, and the best score.
+    """Merge the boxes of each face: mean weighted by the scores, with the best score.
 
     Args:
         found: (n, 5) of left, top, right, bottom, score.

@@ -116,7 +116,7 @@ def _view(centre: NDArray[np.float64], size: float, angle: float) -> NDArray[np.
 
 
 def _is_plausible(points: NDArray[np.float32], shape: tuple[int, int]) -> bool:
-    """Whether the face lies in the picture and is seen from the front or obliquely, not in profile."""
+    """Check that the face lies in the picture and is seen from the front or obliquely, not in profile."""
     height, width = shape
     inside = (points[:, 0] > 0) & (points[:, 0] < width) & (points[:, 1] > 0) & (points[:, 1] < height)
     eyes = np.linalg.norm(points[RIGHT_EYE, :2] - points[LEFT_EYE, :2])

@@ -16,7 +16,7 @@ def _templates() -> PackageLoader:
 
 
 def html_environment() -> Environment:
-    """Return where templates become HTML.
+    """Return the Jinja environment for HTML.
 
     Filters: `jpeg` and `svg` put a picture into the page; `breakable` lets a long name be broken across lines.
     """
@@ -30,7 +30,7 @@ def html_environment() -> Environment:
 
 
 def markdown_environment() -> Environment:
-    """Return where templates become Markdown; the filter `table` writes a table, or its first so many rows."""
+    """Return the Jinja environment for Markdown; its filter `table` writes a table or its first rows."""
     # `finalize` is to Markdown what autoescape is to HTML: whatever is not marked as safe is escaped.
     environment = Environment(  # noqa: S701
         loader=_templates(),
@@ -59,13 +59,13 @@ def _markdown_table(table: Table, limit: int | None = None) -> Markup:
 
 
 def _escaped(text: str) -> Markup:
-    """Take the meaning from characters that Markdown, or HTML inside it, would act on."""
+    """Escape the characters that are special in Markdown, or in HTML inside it."""
     plain = " ".join(text.split())
     return Markup(re.sub(r"([\\`*_\[\]<>|~#@])", r"\\\1", plain.replace("&", "&amp;")))  # noqa: S704
 
 
 def _code(text: str) -> Markup:
-    """Show text as it is, as a code span in a cell of a table: nothing inside is a link, a mention or a tag."""
+    """Format text as a code span in a table cell, so that nothing in it acts as a link, mention or tag."""
     plain = " ".join(text.split())
     fence = "`" * (max(map(len, re.findall("`+", plain)), default=0) + 1)
     padding = " " if plain.startswith("`") or plain.endswith("`") else ""

@@ -30,7 +30,7 @@ class Section:
 
 
 def drawn_warning(findings: Findings) -> str:
-    """Say in plain words that drawn faces are in the figures; "" if none are."""
+    """Warn that drawn faces are in the figures; "" if none are."""
     drawn = [name for name, card in findings.cards.items() if card["kind"] == "sample"]
     if not drawn:
         return ""
@@ -47,7 +47,7 @@ def drawn_warning(findings: Findings) -> str:
 
 
 def data_sentences(findings: Findings) -> tuple[str, ...]:
-    """Say what the data consist of: photographs, copies, contradictions, junk."""
+    """Describe the data: photographs, copies, contradictions, low-quality images."""
     data, manifest = findings.data, findings.manifest
     copies = data["images"] - data["groups"]
     one = "1 file is a copy" if copies == 1 else f"{count(copies)} files are copies"
@@ -81,14 +81,14 @@ def _junk_sentence(findings: Findings) -> str:
 
 
 def _left_out(findings: Findings, files: pd.DataFrame) -> str:
-    """Say how many of the files stand in no part: "all", "none" or a number."""
+    """Return how many of the files are in no part: "all", "none" or a number."""
     dropped = set(findings.parts.loc[findings.parts["part"] == DROPPED, "id"])
     number = int(files["id"].isin(dropped).sum())
     return {len(files): "all", 0: "none"}.get(number, count(number))
 
 
 def leak_sentence(findings: Findings) -> str:
-    """Say what the check that is independent of the grouping found."""
+    """Describe the result of the leakage check."""
     number = findings.split["leaks"]["suspicious_pairs"]
     found = "no suspicious pair" if number == 0 else count(number, "suspicious pair")
     return (
@@ -98,7 +98,7 @@ def leak_sentence(findings: Findings) -> str:
 
 
 def split_caution(findings: Findings) -> str:
-    """Say how far the split can be trusted."""
+    """Describe the limits of the split."""
     return (
         "Copies of one photograph (cropped, turned, mirrored, darkened and the like) are found by their local features "
         f"and kept in one part of the split. {leak_sentence(findings)} Heavily modified copies may still be "
@@ -107,7 +107,7 @@ def split_caution(findings: Findings) -> str:
 
 
 def headline(findings: Findings) -> str:
-    """Say in one sentence how many test images were classified correctly."""
+    """Return the headline: how many test images were classified correctly."""
     test = findings.evaluation["test"]
     right = sum(test["confusion"][label][label] for label in CLASSES)
     return (

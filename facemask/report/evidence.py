@@ -81,7 +81,7 @@ class Shortcut:
 
 @dataclass(frozen=True)
 class Evidence:
-    """What the page shows of the data.
+    """Pictures and texts about the data for the page.
 
     Attributes:
         groups: the photographs of which there are most copies.
@@ -131,7 +131,7 @@ def gather_evidence(findings: Findings, settings: ReportParams) -> Evidence:
 
 
 def _spread_out(rows: pd.DataFrame, limit: int) -> pd.DataFrame:
-    """Take at most `limit` rows at equal distances, the first among them."""
+    """Choose at most `limit` evenly spaced rows, the first among them."""
     number = min(limit, len(rows))
     return rows.iloc[[place * len(rows) // number for place in range(number)]]
 
@@ -155,7 +155,7 @@ def _largest_groups(table: pd.DataFrame, settings: ReportParams) -> list[Strip]:
 
 
 def _whereabouts(rows: pd.DataFrame) -> str:
-    """Say in which parts the images are."""
+    """Describe in which parts the images are."""
     numbers = rows["part"].value_counts().to_dict()
     if len(numbers) == 1:
         part = next(iter(numbers))
@@ -189,7 +189,7 @@ def _contradictions(table: pd.DataFrame, settings: ReportParams) -> list[Strip]:
 
 
 def _verdict(rows: pd.DataFrame) -> str:
-    """Say what became of the images of a photograph with two labels."""
+    """Describe the handling of the images of a photograph with two labels."""
     kept = rows[rows["part"] != DROPPED]
     if kept.empty:
         return f"Left out: all {count(len(rows))}."
@@ -294,7 +294,7 @@ def told_class(figures: Json) -> str:
 
 
 def shortcut_warnings(findings: Findings) -> list[str]:
-    """Say in a sentence each which properties give a class away."""
+    """Return a warning for each property that predicts a class."""
     return [_warning(name, figures) for name, figures in findings.data["shortcuts"].items() if figures["warning"]]
 
 

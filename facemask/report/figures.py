@@ -251,7 +251,7 @@ def corruption_curves(points: pd.DataFrame, corruptions: Sequence[str]) -> str:
 
 
 def _stay_in_corner(precision_recall: pd.DataFrame, roc: pd.DataFrame, side: float) -> bool:
-    """Whether all curves pass through the outer quarter of the corner."""
+    """Check whether all curves pass through the outer quarter of the corner."""
     within = side / 2
     recalled = precision_recall[precision_recall["recall"] <= 1 - within].iloc[-1]
     found = roc[roc["false_positive_rate"] >= within].iloc[0]

@@ -87,7 +87,7 @@ def left_out_files(findings: Findings, limit: int) -> Table:
 
 
 def contradictions(findings: Findings, limit: int) -> Table:
-    """List the first `limit` images that stand in the data with more than one label, copies beside each other."""
+    """List the first `limit` images with contradicting labels, copies next to each other."""
     chosen = findings.manifest[has_flag(findings.manifest, CONTRADICTION)].sort_values(["group", "id"])
     rows = [(row["id"], TITLES[row["label"]]) for row in chosen.head(limit).to_dict("records")]
     return Table((("Image", "name"), ("Its label", "text")), rows)
@@ -271,7 +271,7 @@ def _share_of(found: Json) -> str:
 
 
 def _difference(value: float) -> str:
-    """Write what stands in the file rounded to six decimals."""
+    """Format a value that the file rounds to six decimals."""
     return f"{value:.6f}" if value else "below 0.000001"
 
 

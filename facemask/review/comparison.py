@@ -60,7 +60,7 @@ class IncomparableError(FacemaskError):
 
 
 class Verdict(StrEnum):
-    """What a comparison has shown."""
+    """Verdict of a comparison."""
 
     SAME = "the same answers"
     NO_EVIDENCE = "no evidence of a difference"
@@ -95,7 +95,7 @@ class Difference:
 
     @property
     def verdict(self) -> Verdict:
-        """Better or worse where both the test and the interval say so."""
+        """Verdict on the change as a whole."""
         if self.p > LEVEL or self.low <= 0 <= self.high:
             return Verdict.NO_EVIDENCE
         return Verdict.BETTER if self.change > 0 else Verdict.WORSE
@@ -149,7 +149,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """What the paired comparison of two models found.
+    """Result of the paired comparison of two models.
 
     Attributes:
         accuracy: the figure that decides.
@@ -174,7 +174,7 @@ class Comparison:
 
     @property
     def verdict(self) -> Verdict:
-        """What is said of the change as a whole."""
+        """Verdict on the change as a whole."""
         return self.accuracy.verdict if self.better + self.worse + self.otherwise else Verdict.SAME
 
 
@@ -365,7 +365,7 @@ def _figures(confusion: NDArray[np.int64], occur: NDArray[np.intp]) -> Floats:
 
 
 def _weights(images: NDArray[np.int64]) -> Floats:
-    """Say what one image of each class counts in accuracy, balanced accuracy and the recall of each class that occurs.
+    """Return the weight of one image of each class in accuracy, balanced accuracy and recalls.
 
     Args:
         images: (classes,); how many images each class has.

@@ -129,7 +129,7 @@ def _content(compared: Compared) -> dict[str, Any]:
 
 
 def verdict(comparison: Comparison) -> str:
-    """Say in one sentence whether the change is real."""
+    """Summarise in one sentence whether the change is real."""
     accuracy = comparison.accuracy
     if comparison.verdict is Verdict.SAME:
         return f"The same answers: both models name all {count(comparison.images)} images alike."
@@ -140,7 +140,7 @@ def verdict(comparison: Comparison) -> str:
 
 
 def explanation(comparison: Comparison) -> list[str]:
-    """Say what the verdict does not: what cannot be ruled out, and what happened to single classes."""
+    """Explain what the verdict leaves open, and what happened to single classes."""
     sentences = []
     if comparison.verdict is Verdict.NO_EVIDENCE:
         low, high = _signed(comparison.accuracy.low), _signed(comparison.accuracy.high)
@@ -177,7 +177,7 @@ def figures_table(comparison: Comparison) -> Table:
 
 
 def about_p(comparison: Comparison) -> str:
-    """Say what the intervals and p-values of `figures_table` are."""
+    """Explain the intervals and p-values of `figures_table`."""
     return (
         "Intervals and p-values count photographs, not their copies. The accuracy decides; the p-values of the "
         f"other figures are corrected for being {len(comparison.others)} (Holm), their intervals are not."
@@ -209,7 +209,7 @@ def changes_table(changes: Iterable[Change]) -> Table:
 
 
 def which_images(pairs: Pairs, comparison: Comparison) -> str:
-    """Say what the models were compared on."""
+    """Describe the images on which the models were compared."""
     photographs = f" of {count(comparison.photographs, 'photograph')}" if pairs.photographs_known else ""
     return f"Compared on the {count(comparison.images, 'image')}{photographs} that are in test in both."
 
@@ -235,7 +235,7 @@ def _reported_table(compared: Compared) -> Table | None:
 
 
 def limits(compared: Compared) -> list[str]:
-    """Say what limits the comparison."""
+    """Describe the limits of the comparison."""
     pairs = compared.pairs
     notes = []
     if pairs.only_before or pairs.only_after:
@@ -263,7 +263,7 @@ def limits(compared: Compared) -> list[str]:
 
 
 def about_settings(settings: Sequence[tuple[str, str, str]] | None) -> list[str]:
-    """Say what `settings_table` does not show."""
+    """Describe what `settings_table` does not show."""
     if settings is None:
         return []
     hidden = len(settings) - SETTINGS

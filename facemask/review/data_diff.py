@@ -49,7 +49,7 @@ class DataChanges:
 
     @property
     def replaced(self) -> pd.DataFrame:
-        """Rows of `kept` with other content under the same name; whatever else changed, they are in no other table."""
+        """Rows of `kept` with other content under the same name; they are in no other table."""
         return _differing(self.kept, "sha256")
 
     @property
@@ -85,7 +85,7 @@ class DataChanges:
 
     @property
     def empty(self) -> bool:
-        """Whether the data is the same: images, names, labels, parts and photographs."""
+        """Whether the data are the same: images, names, labels, parts and photographs."""
         changed = (self.came, self.went, self.relabelled, self.renamed, self.replaced, self.moved, self.regrouped)
         return all(table.empty for table in changed)
 
@@ -291,7 +291,7 @@ def _some(number: int, table: pd.DataFrame) -> str:
 
 
 def _warning(changes: DataChanges) -> str:
-    """Say what matters to whoever compares the figures of the two revisions."""
+    """Return what matters for comparing the figures of the two revisions."""
     leaked = changes.tested_after_training
     number: Sequence[str] = leaked["group"].unique()
     if leaked.empty:

@@ -35,7 +35,7 @@ LEVEL = 1 - 0.05 / 3
 
 @dataclass(frozen=True)
 class Drift:
-    """How far a sample is from the training data.
+    """Distance of a sample from the training data.
 
     Attributes:
         distance: 0 (alike) to 1 (nothing in common), the mean over the classes, by the number of their photographs.
@@ -50,7 +50,7 @@ class Drift:
 
     @property
     def unlike(self) -> bool:
-        """Whether the sample is farther away than is usual."""
+        """Whether the distance is larger than usual."""
         return self.distance > self.usual
 
 

@@ -21,7 +21,7 @@ from facemask.review.revisions import MissingFileError, Revision
 
 @dataclass(frozen=True)
 class Judgement:
-    """What the gate says of a change.
+    """Result of the quality gate.
 
     Attributes:
         passed: whether no figure has fallen too far.
@@ -35,7 +35,7 @@ class Judgement:
 
 
 def judge(comparison: Comparison, limits: GateParams) -> Judgement:
-    """Say whether a figure has fallen by more than `limits` allows and chance explains."""
+    """Check whether a figure has fallen by more than `limits` allows and chance explains."""
     looked_at = [
         (figure, allowed)
         for figure in (comparison.accuracy, *comparison.others)
@@ -59,8 +59,8 @@ def judge(comparison: Comparison, limits: GateParams) -> Judgement:
     return Judgement(True, f"The gate is open: no figure fell by more than is allowed and chance explains; {said}.", ())
 
 
-def ask(before: Revision, after: Revision, if_comparable: bool = False) -> Judgement:
-    """Say whether a change may be taken over, by the answers of both revisions.
+def evaluate_gate(before: Revision, after: Revision, if_comparable: bool = False) -> Judgement:
+    """Run the quality gate on the predictions of both revisions.
 
     Args:
         before: the earlier revision.

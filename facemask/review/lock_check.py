@@ -59,7 +59,7 @@ def stale_stages(project: Path) -> list[Stale]:
 
 
 def explain(stale: list[Stale]) -> str:
-    """Say which stage is the first to run again, why, and what to do; the others follow, a line for each reason."""
+    """Explain which stage is the first to run again, why, and what to do."""
     first, *others = stale
     because: dict[tuple[str, ...], list[str]] = {}
     for one in others:
@@ -85,7 +85,7 @@ def _refuse_conflict(lock: Path) -> None:
 
 
 def _reasons(stage: PipelineStage, made: dict[str, Output]) -> Iterator[str]:
-    """Say what of a stage differs from its entry in `dvc.lock`."""
+    """Return the differences of a stage from its entry in `dvc.lock`."""
     if not any(entry.hash_info for entry in (*stage.deps, *stage.outs)):
         yield f"{LOCK} has no entry of it"
         return
@@ -106,7 +106,7 @@ def _reasons(stage: PipelineStage, made: dict[str, Output]) -> Iterator[str]:
 
 
 def _about(dep: Output, made: dict[str, Output]) -> Iterator[str]:
-    """Say whether a file that a stage reads has changed; one that is not here is judged by who makes it.
+    """Check whether an input of a stage has changed; a missing one is judged by its producer.
 
     A folder that is empty is taken to be what it was: photographs of one's own need not be in every clone.
     """
@@ -127,7 +127,7 @@ def _is_empty(dep: Output) -> bool:
 
 
 def _within(path: str, other: str) -> bool:
-    """Whether one of two paths is a folder that the other lies in."""
+    """Check whether one of two paths is a folder that contains the other."""
     return Path(path).is_relative_to(other) or Path(other).is_relative_to(path)
 
 

@@ -105,7 +105,7 @@ def not_shown_above(numbers: Table) -> Table:
 
 
 def _table(rows: Iterable[tuple[str, ...]]) -> Table:
-    """Make a table of the rows in which at least one run says something."""
+    """Build a table of the rows for which at least one run has a value."""
     told = [row for row in rows if set(row[1:]) != {ABSENT}]
     return Table((("Figure", "text"), ("Before", "number"), ("After", "number")), told)
 

@@ -62,7 +62,7 @@ _MANY = 500  # images; for fewer, making the graph for the quicker engine takes 
 
 @dataclass(frozen=True)
 class Shift:
-    """How far the new photographs are from those of training in one respect.
+    """Distance of the new photographs from the training data in one respect.
 
     Attributes:
         drift: the distance, and what is usual.
@@ -77,7 +77,7 @@ class Shift:
 
 @dataclass(frozen=True)
 class NewData:
-    """What was found out about new images.
+    """Findings about new images.
 
     Attributes:
         title: what was looked at, in words.
@@ -223,7 +223,7 @@ def _folder_map(name: str | None, params: Params) -> FolderMap | None:
 
 
 def _pack_path(path: Path, folders: FolderMap | None, raw: Path) -> None:
-    """Pack a folder or zip, with a card that names the folders in it that stand for classes."""
+    """Pack a folder or zip file, with a card that names its class folders."""
     archive = raw / f"{_MARK}.zip"
     if path.is_dir():
         there = sorted(_folders_below(path))
@@ -248,7 +248,7 @@ def _folders_below(root: Path) -> Iterable[str]:
 
 
 def _class_folders(path: Path, there: Sequence[str], folders: FolderMap | None) -> FolderMap:
-    """Choose the folders that stand for classes: those of a map, or those that are called as a class is.
+    """Choose the class folders: those of a map, or those named after a class.
 
     Raises:
         FacemaskError: there is none.

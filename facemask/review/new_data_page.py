@@ -140,7 +140,7 @@ def _numbers(found: NewData, label: str | None) -> dict[str, int]:
 
 
 def notes(found: NewData) -> list[str]:
-    """Say what stands in no table."""
+    """Return the remarks that are in no table."""
     images, told = found.images, []
     if len(images):
         told.append(
@@ -236,7 +236,7 @@ def _verdict(name: str, shift: Shift) -> str:
 
 
 def _compared(found: NewData) -> str:
-    """Say what the distances were measured on."""
+    """Describe what the distances were measured on."""
     if not found.shifts:
         return ""
     photographs = sum(next(iter(found.shifts.values())).drift.photographs.values())

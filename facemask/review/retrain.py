@@ -47,7 +47,7 @@ Note = Callable[[str, str], None]
 
 
 class Outcome(BaseModel):
-    """What came of a run, for people and for `facemask publish`.
+    """Outcome of a run, for people and for `facemask publish`.
 
     Attributes:
         kind: whether there was news, or the run failed.
@@ -77,7 +77,7 @@ class StepError(FacemaskError):
 
 
 def retrain(project: Path, outcome: Path | None = None, summary: Path | None = None) -> Outcome:
-    """Look for newer data, run the pipeline, and commit what changed on a branch of its own.
+    """Look for newer data, run the pipeline, and commit the changes on a new branch.
 
     Afterwards the files that git has are as they were, whatever came of it.
 
@@ -97,7 +97,7 @@ def retrain(project: Path, outcome: Path | None = None, summary: Path | None = N
         raise
 
     def note(step: str, repeat: str) -> None:
-        """Keep what is to be told if the run is stopped in this step."""
+        """Store what to report if the run is stopped in this step."""
         _keep(outcome, _failure(StepError(step, _UNKNOWN, repeat), base, head, [], []))
 
     note("before it came to an end", AGAIN)
@@ -182,7 +182,7 @@ def _train_again(project: Path, base: str, head: str, changes: list[str], note: 
 
 
 def _update_params(project: Path, params: Params, changes: list[str]) -> list[str]:
-    """Ask for newer versions and write them into params.yaml; return a sentence for every set."""
+    """Look for newer versions and write them into params.yaml; return a sentence for every set."""
     path = project / "params.yaml"
     sentences = []
     for name in params.data.sources:
@@ -222,7 +222,7 @@ def _has_remote(project: Path) -> bool:
 
 
 def _run(project: Path, note: Note, *command: str) -> None:
-    """Run a command of DVC and pass its output on, without secrets; `note` is told of each stage that begins.
+    """Run a DVC command and pass its output on, without secrets; call `note` for each stage that begins.
 
     Raises:
         StepError: it failed.
@@ -275,7 +275,7 @@ def _commit(project: Path, title: str, reasons: Sequence[str]) -> str:
 
 
 def _identity(project: Path) -> list[str]:
-    """Return options for git that name somebody where nobody has said who commits."""
+    """Return git options with a committer, if none is configured."""
     options = []
     for key, value in _IDENTITY.items():
         known = subprocess.run(["git", "config", key], cwd=project, capture_output=True, check=False).stdout
@@ -285,7 +285,7 @@ def _identity(project: Path) -> list[str]:
 
 @contextmanager
 def _as_it_was(project: Path, begin: Sequence[str]) -> Iterator[None]:
-    """Afterwards put back what is watched, and switch back to where `begin`, as git is told it, was."""
+    """Restore the watched files and the checked-out branch afterwards."""
     try:
         yield
     finally:

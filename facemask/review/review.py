@@ -91,7 +91,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Review:
-    """What tells two revisions apart.
+    """Differences between two revisions.
 
     Attributes:
         before, after: names of the revisions.
@@ -114,7 +114,7 @@ class Review:
 
 
 def review_revisions(before: Revision, after: Revision) -> Review:
-    """Gather what tells two revisions apart; whatever can be had of it."""
+    """Collect the differences between two revisions, as far as they are available."""
     compared, passed, lead = _judged(before, after)
     metrics = _read_metrics(before), _read_metrics(after)
     settings = changed_settings(before, after)
@@ -249,7 +249,7 @@ def _between(review: Review) -> str:
 
 
 def _judged(before: Revision, after: Revision) -> tuple[Compared | None, bool | None, list[str]]:
-    """Compare the models and ask the gate; what can't be told is said in a sentence."""
+    """Compare the models and run the gate; what is unavailable is explained in a sentence."""
     try:
         compared = compare_revisions(before, after)
     except FacemaskError as error:
@@ -283,7 +283,7 @@ def _data(
     metrics: tuple[metrics_diff.Metrics, metrics_diff.Metrics],
     locks: tuple[Stages | None, Stages | None],
 ) -> tuple[Section, bool]:
-    """Say what came and went, else the counts that are in git; and whether anything did."""
+    """Describe the changes of the data, or at least the counts that are in git, and whether there are any."""
     hashes = [_hashes(lock) for lock in locks]
     if hashes[0] and hashes[0] == hashes[1]:
         return Section("Data", ["The data is the same."]), False

@@ -98,7 +98,7 @@ class Revision:
         return sorted(PurePosixPath(one).name for one in self._asked(path, partial(self._files.ls, detail=False)))
 
     def _asked(self, path: str, question: Callable[[str], Any]) -> Any:
-        """Ask the file system about a path; what goes wrong is put into words."""
+        """Query the file system about a path, and turn failures into messages."""
         place = str(self._folder / path)
         try:
             return question(place)

@@ -104,7 +104,7 @@ def _verify(keypoints: Sequence[Keypoints], candidates: pd.DataFrame) -> list[tu
 
 
 def connect(table: pd.DataFrame, links: pd.DataFrame) -> pd.Series:
-    """Make groups of linked images.
+    """Group linked images.
 
     A likely link joins an image, or two, to a group. It does not join two larger groups: heaps of copies of one
     photograph have many links between them, and a single one is a chance likeness, over which everything would melt
@@ -149,7 +149,7 @@ def _join_linked(groups: DisjointSet, links: Sequence[tuple[tuple[str, str], flo
 
 
 def _weight(agreement: float, smaller: int, larger: int) -> float:
-    """How much one link says for joining groups of `smaller` and `larger` images; 1 is enough."""
+    """Weigh the evidence of one link for joining groups of `smaller` and `larger` images; 1 is enough."""
     if agreement >= _CERTAIN:
         return 1.0
     if agreement >= _LIKELY:

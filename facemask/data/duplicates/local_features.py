@@ -44,7 +44,7 @@ class Keypoints:
 
 
 def find_keypoints(pixels: np.ndarray) -> Keypoints:
-    """Describe a picture by its local features, whatever its size, light and contrast.
+    """Compute the local features of an image, independent of its size, light and contrast.
 
     Args:
         pixels: uint8 array of shape (height, width, 3), RGB.

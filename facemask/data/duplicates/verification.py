@@ -24,7 +24,7 @@ _FLAT = 9.0  # variance of grey levels below which there is nothing to compare
 
 @dataclass(frozen=True)
 class Alignment:
-    """How well one picture lies over another.
+    """Quality of the alignment of two images.
 
     Attributes:
         matches: number of keypoints that fit one affine transformation.
@@ -39,7 +39,7 @@ class Alignment:
 
 
 def align(first: Keypoints, second: Keypoints) -> Alignment | None:
-    """Lay `second` over `first`.
+    """Align `second` with `first`.
 
     Every match of two keypoints says how one picture is turned, scaled and shifted against the other (Lowe 2004,
     section 7). The guess that most other matches follow is refined to an affine transformation. There is no chance in
@@ -118,7 +118,7 @@ def _covered(places: np.ndarray, matrix: np.ndarray, grey: np.ndarray) -> int:
 
 
 def _same_area(first: np.ndarray, second: np.ndarray, matrix: np.ndarray) -> float:
-    """Share of the overlap, where `first` has texture, in which both look the same whatever their light.
+    """Return the share of the textured overlap in which both look the same, whatever their light.
 
     The correlation is taken in a window around each pixel: two faces resemble each other as a whole, but not in the
     detail, and a corner filled with black does not count against the rest.

@@ -32,7 +32,7 @@ def fetch(source: Source, archive: Path) -> None:
 
 
 def card(source: Source) -> dict[str, Any]:
-    """Say what later stages need to know of a source.
+    """Describe a source for later stages.
 
     Returns:
         `kind`; `folders`, which leads from folders inside the archive to classes; `licence` ("" if not said);

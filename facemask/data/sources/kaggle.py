@@ -57,11 +57,11 @@ def cached(handle: str, version: int, pauses: Sequence[float] = PAUSES, stall: f
     """
     folder = cache_folder().absolute() / "kaggle" / handle / str(version)
     try:
-        if path := _intact(folder):
+        if path := _cached_archive(folder):
             return path
         folder.mkdir(parents=True, exist_ok=True)
-        with _alone(folder):
-            return _intact(folder) or _fetched(handle, version, folder, pauses, stall)
+        with _locked(folder):
+            return _cached_archive(folder) or _download(handle, version, folder, pauses, stall)
     except OSError as error:
         raise FacemaskError(
             f"the cache {folder} cannot be used ({error.strerror or error}): "
@@ -69,7 +69,7 @@ def cached(handle: str, version: int, pauses: Sequence[float] = PAUSES, stall: f
         ) from error
 
 
-def _intact(folder: Path) -> Path | None:
+def _cached_archive(folder: Path) -> Path | None:
     for path in sorted(folder.glob("*.zip")):
         if digest(path) == path.stem:
             return path
@@ -77,7 +77,7 @@ def _intact(folder: Path) -> Path | None:
 
 
 @contextmanager
-def _alone(folder: Path) -> Iterator[None]:
+def _locked(folder: Path) -> Iterator[None]:
     lock = FileLock(folder / ".lock")
     try:
         lock.acquire(timeout=0)
@@ -90,16 +90,16 @@ def _alone(folder: Path) -> Iterator[None]:
         lock.release()
 
 
-def _fetched(handle: str, version: int, folder: Path, pauses: Sequence[float], stall: float) -> Path:
+def _download(handle: str, version: int, folder: Path, pauses: Sequence[float], stall: float) -> Path:
     for damaged in folder.glob("*.zip"):
         print(f"{damaged} is damaged: fetching it again", file=sys.stderr)
         damaged.unlink()
     partial = folder / "partial"
     partial.mkdir(exist_ok=True)
-    return patiently(lambda: _kept(download(handle, version, partial, stall), folder), pauses)
+    return retry(lambda: _verified(download(handle, version, partial, stall), folder), pauses)
 
 
-def patiently(attempt: Callable[[], Result], pauses: Sequence[float]) -> Result:
+def retry(attempt: Callable[[], Result], pauses: Sequence[float]) -> Result:
     """Return what `attempt` gives; while it fails for a reason that may pass, pause and try again.
 
     Raises:
@@ -117,7 +117,7 @@ def patiently(attempt: Callable[[], Result], pauses: Sequence[float]) -> Result:
             time.sleep(pause)
 
 
-def _kept(path: Path, folder: Path) -> Path:
+def _verified(path: Path, folder: Path) -> Path:
     """Check what came and move it to its place in the cache."""
     try:
         with Archive(path) as archive:

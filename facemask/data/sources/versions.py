@@ -8,7 +8,7 @@ import yaml
 
 from facemask.core.errors import FacemaskError
 from facemask.core.params import KaggleSource
-from facemask.data.sources.kaggle import PAUSES, cached, patiently
+from facemask.data.sources.kaggle import PAUSES, cached, retry
 from facemask.data.sources.kaggle_client import ask_for_newest
 from facemask.dataset.archive import Archive, content_hash
 
@@ -17,7 +17,7 @@ LIMIT = 120.0  # seconds that Kaggle may take to name a version
 
 @dataclass(frozen=True)
 class Finding:
-    """What there is to say of one source.
+    """Result of the check of one source.
 
     Attributes:
         sentence: the same in words.
@@ -29,7 +29,7 @@ class Finding:
 
 
 def look_for_newer(name: str, source: KaggleSource, pauses: Sequence[float] = PAUSES, limit: float = LIMIT) -> Finding:
-    """Ask Kaggle for the newest version of a set, and if it is newer, compare its files.
+    """Query Kaggle for the newest version of a set, and compare its files if it is newer.
 
     Owners also make versions that change the description only. Such a version is no news.
 
@@ -43,7 +43,7 @@ def look_for_newer(name: str, source: KaggleSource, pauses: Sequence[float] = PA
         FacemaskError: Kaggle can't be asked, or a version can't be had.
     """
     handle, version = source.handle, source.version
-    newest = patiently(lambda: ask_for_newest(handle, limit), pauses)
+    newest = retry(lambda: ask_for_newest(handle, limit), pauses)
     if newest <= version:
         return Finding(f"{name}: version {version} of {handle} is the newest", {})
     content = _content(handle, newest)
@@ -54,7 +54,7 @@ def look_for_newer(name: str, source: KaggleSource, pauses: Sequence[float] = PA
 
 
 def with_settings(text: str, name: str, settings: dict[str, str]) -> str:
-    """Return `params.yaml` with other values in one entry of `sources`, and every other byte as it was.
+    """Return `params.yaml` with other values in one entry of `sources` and every other byte unchanged.
 
     Args:
         text: the file.

@@ -173,7 +173,7 @@ def _towards(normals: Points) -> NDArray[np.bool_]:
 
 
 def blend(image: Image, layer: Layer, frame: Frame, light: Light, rng: np.random.Generator) -> Image:
-    """Lay the mask over the photograph, with the shadow that it throws downwards, and the photograph's grain."""
+    """Blend the mask into the photograph, with its shadow and the photograph's grain."""
     picture = image.astype(np.float32) / 255
     reach = 0.02 * frame.width
     offset = np.array([[1, 0, -light.direction[0] * reach], [0, 1, 1.2 * reach]], dtype=np.float32)
@@ -187,7 +187,7 @@ def blend(image: Image, layer: Layer, frame: Frame, light: Light, rng: np.random
 
 
 def _film(colour: Map) -> Map:
-    """Give highlights a shoulder, as cameras do, instead of cutting them off; in place."""
+    """Compress highlights as cameras do, instead of clipping them; in place."""
     bright = colour > 0.8
     colour[bright] = 0.8 + 0.2 * np.tanh((colour[bright] - 0.8) / 0.2)
     return colour
@@ -223,7 +223,7 @@ def _fixed(points: NDArray[np.floating], scale: int) -> NDArray[np.int32]:
 
 
 def _spread(seen: Points, front: NDArray[np.bool_], shade: Points, shape: tuple[int, int]) -> tuple[Map, Map, Map]:
-    """Tell for each pixel of the photograph which place of the fabric it shows, in pixels, and how light it is."""
+    """Return for each pixel its place on the fabric, in pixels, and its brightness."""
     height, width = shape
     rows, columns = front.shape
     v, u = np.mgrid[0:rows, 0:columns].astype(np.float64)

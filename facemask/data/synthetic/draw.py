@@ -105,7 +105,7 @@ def make_room(
 
 
 def is_worn(cloth: Map, points: NDArray[np.floating], kind: Kind) -> bool:
-    """Whether the cloth covers and leaves bare what it must for the kind, and enough of it is seen.
+    """Check that the mask covers and leaves bare what its kind requires, and that enough of it is visible.
 
     Args:
         cloth: float32 (height, width), its opacity.

@@ -68,7 +68,7 @@ def draw_fabric(style: Style, rng: np.random.Generator) -> Fabric:
 
 
 def vary_cut_out(fabric: Fabric, rng: np.random.Generator) -> Fabric:
-    """Return a variation of cloth from a photograph: mirrored or not, as it is or dyed, with a few more folds."""
+    """Return a variation of cloth from a photograph: mirrored, dyed, with a few more folds."""
     colour = fabric.colour[:, ::-1] if rng.random() < 0.5 else fabric.colour
     if rng.random() < 0.5:
         grey = colour.mean(axis=2, keepdims=True)

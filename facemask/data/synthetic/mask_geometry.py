@@ -67,7 +67,7 @@ class Frame:
 
 @dataclass(frozen=True)
 class Cut:
-    """Measures of a mask as it is worn, in the face's frame; heights grow downwards from the ears.
+    """Measures of a worn mask in the face's frame; heights grow downwards from the ears.
 
     Attributes:
         top, bottom: heights of the edges in the middle.
@@ -196,7 +196,7 @@ def lay_out(frame: Frame, cut: Cut) -> Points:
 
 
 def ear_points(frame: Frame) -> Points:
-    """Where the loops of a mask run to, (2 sides, upper and lower, 3) in the face's frame."""
+    """Return the ends of the ear loops, (2 sides, upper and lower, 3) in the face's frame."""
     left, right = frame.points[lm.LEFT_EAR], frame.points[lm.RIGHT_EAR]
     upper, lower = np.array([0.03, -0.1, 0.06]), np.array([0.02, 0.1, 0.06])
     mirror = np.array([-1, 1, 1])

@@ -56,7 +56,7 @@ _WORKERS = 2
 
 @dataclass(frozen=True)
 class Outcome:
-    """What came of drawing.
+    """Result of drawing synthetic masks.
 
     Attributes:
         table: a row for each picture, with the columns of `data/rendered.csv`, sorted by id.

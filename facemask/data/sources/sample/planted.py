@@ -1,4 +1,4 @@
-"""Planted faults of real collections: copies, contradictions, broken files; listed, so that tests can check for them."""
+"""Planted faults of real collections: copies, contradictions and broken files, listed so that tests can find them."""
 
 import io
 from collections.abc import Callable
