@@ -26,11 +26,10 @@ UNSEEN_SEED = 20  # the drawn people of this seed are not those of the data
 
 
 def main() -> None:
-    """Write contact sheets, the confusion matrix, one test face per class and a marked photo into `docs/images`."""
+    """Write the contact sheet, the confusion matrix, one test face per class and a marked photo into `docs/images`."""
     data, images = ROOT / "data", ROOT / "docs" / "images"
     images.mkdir(exist_ok=True)
-    for sheet in ("samples.jpg", "activations.jpg"):
-        shutil.copyfile(data / sheet, images / sheet)
+    shutil.copyfile(data / "samples.jpg", images / "samples.jpg")
     evaluation = json.loads((ROOT / "metrics" / "evaluation.json").read_text(encoding="utf-8"))
     write_text(images / "confusion.svg", confusion_matrix(evaluation["test"]["confusion"]))
     test = part_of(SPLIT.read(data / "split.csv"), "test")[["id"]].merge(MANIFEST.read(data / "manifest.csv"), on="id")
