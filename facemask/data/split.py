@@ -1,8 +1,23 @@
-"""Group-wise, stratified split into train, val and test."""
+"""Group-wise, stratified split into train, val and test that stays as it is when data comes or goes.
 
+Every file has a place between 0 and 1: a hash of its bytes and the seed. A photograph has the lowest place of its
+copies, that of its canonical copy. The photographs of a class in a source stand in the order of their places: the first
+are in test, the next in val, the rest in train. (A hash instead of a shuffle: Géron, Hands-On Machine Learning, 2019,
+chapter 2.) From this follows:
+
+- A photograph that comes or goes moves the borders by one photograph at most; the others stay where they are.
+- The shares hold in every class of every source, to within one photograph; with three photographs or more, each part
+  has one.
+- If two photographs turn out to be one, their place can only become lower. It is looked up in the classes and sources
+  of all its files, and the first of test, val and train counts. So a test photograph does not get into training by
+  being merged with another.
+- A photograph with many copies has more places to draw from, so its chance to be in test is higher. It counts once in
+  the figures all the same.
+"""
+
+import hashlib
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from facemask.core.classes import CLASSES
@@ -15,25 +30,51 @@ from facemask.dataset.split import DROPPED, PARTS
 
 
 def split(manifest: pd.DataFrame, settings: SplitParams) -> pd.DataFrame:
-    """Assign every image of the manifest to a part.
-
-    Groups are dealt out whole, the largest first, each to the part that is furthest below its share of the group's
-    class and source.
+    """Assign every image of the manifest to a part; the module docstring has the rule.
 
     Args:
         manifest: as `MANIFEST.read` returns it.
         settings: the shares, the seed, and what becomes of contradictions and junk.
 
     Returns:
-        One row per image, in the order of the manifest, with the columns `COLUMNS`; `reason` says why an image was
+        One row per image, in the order of the manifest, with the columns of `SPLIT`; `reason` says why an image was
         dropped and is empty for the others.
     """
     table = manifest[["id", "source", "label", "group"]].copy()
     table["reason"] = _reasons(manifest, settings)
     table["part"] = DROPPED
     used = table["reason"] == ""
-    table.loc[used, "part"] = table.loc[used, "group"].map(_deal(table[used], settings))
+    places = manifest.loc[used, "sha256"].map(lambda digest: place_of(digest, settings.seed))
+    parts = assign_parts(table[used].assign(place=places), settings)
+    table.loc[used, "part"] = table.loc[used, "group"].map(parts)
     return table
+
+
+def place_of(sha256: str, seed: int) -> float:
+    """Return the place of a file in the order of the split, from 0 to 1: a hash of its bytes and the seed."""
+    return int.from_bytes(hashlib.sha256(f"{seed} {sha256}".encode()).digest()[:8]) / 2**64
+
+
+def assign_parts(table: pd.DataFrame, settings: SplitParams) -> pd.Series:
+    """Assign photographs to parts.
+
+    Args:
+        table: columns source, label, group and place.
+        settings: the shares.
+
+    Returns:
+        The part of each group, indexed by group.
+    """
+    table = table.assign(place=table.groupby("group")["place"].transform("min"))
+    photographs = table.drop_duplicates(["label", "source", "group"]).sort_values(["place", "group"])
+    strata = photographs.groupby(["label", "source"])
+    rank, size = strata.cumcount(), strata["group"].transform("size")
+    enough = size >= len(PARTS)
+    test = (size * settings.test).round().clip(lower=enough.astype(int))
+    val = (size * settings.val).round().clip(lower=enough.astype(int)).clip(upper=(size - test - 1).clip(lower=0))
+    # In the order of preference where a photograph has files in several strata.
+    order = (rank >= test).astype(int) + (rank >= test + val)
+    return order.groupby(photographs["group"]).min().map(dict(enumerate(("test", "val", "train"))))
 
 
 def _reasons(manifest: pd.DataFrame, settings: SplitParams) -> pd.Series:
@@ -54,23 +95,6 @@ def _of_majority(manifest: pd.DataFrame) -> pd.Series:
     most = counts.groupby("group")["count"].transform("max")
     first = counts[counts["count"] == most].drop_duplicates("group", keep=False).set_index("group")["label"]
     return manifest["label"] == manifest["group"].map(first)
-
-
-def _deal(table: pd.DataFrame, settings: SplitParams) -> dict[str, str]:
-    shares = {"train": 1 - settings.val - settings.test, "val": settings.val, "test": settings.test}
-    groups = table.groupby("group", sort=True).agg(
-        label=("label", "first"), source=("source", "first"), size=("id", "size")
-    )
-    rng = np.random.default_rng(settings.seed)
-    part_of_group: dict[str, str] = {}
-    for _, stratum in groups.groupby(["label", "source"], sort=True):
-        shuffled = stratum.iloc[rng.permutation(len(stratum))].sort_values("size", ascending=False, kind="stable")
-        missing = {part: share * stratum["size"].sum() for part, share in shares.items()}
-        for group, size in shuffled["size"].items():
-            part = max(PARTS, key=missing.__getitem__)
-            part_of_group[str(group)] = part
-            missing[part] -= size
-    return part_of_group
 
 
 def check_split(table: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, int]:

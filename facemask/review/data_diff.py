@@ -153,7 +153,7 @@ def tables(changes: DataChanges) -> dict[str, Table]:
         "Images by part": _by_part(changes),
         "Other label": _pairs_counted(changes.relabelled, "label", TITLES),
         "Other content under the same name": _replaced(changes.replaced),
-        "Moved between parts": _pairs_counted(changes.moved, "part", PART_TITLES),
+        "Moved between parts": _moved(changes),
         "Newly left out": _left_out(changes),
     }
     return {title: table for title, table in found.items() if table.rows}
@@ -242,6 +242,40 @@ def _pairs_counted(table: pd.DataFrame, column: str, titles: dict[str, str]) -> 
     ]
     kinds: tuple[tuple[str, Kind], ...] = (("Was", "text"), ("Is", "text"), ("Images", "number"))
     return Table((*kinds, ("Photographs", "number")), rows)
+
+
+def _moved(changes: DataChanges) -> Table:
+    """Count images by the part in which they were and are, and why they moved."""
+    moved = changes.moved.assign(why=reasons_of_moves(changes))
+    rows = [
+        (*(PART_TITLES.get(part, part or _UNKNOWN) for part in parts), why, count(len(images)), _photographs(images))
+        for (*parts, why), images in moved.groupby(["was_part", "part", "why"])
+    ]
+    kinds: tuple[tuple[str, Kind], ...] = (("Was", "text"), ("Is", "text"), ("Why", "text"))
+    return Table((*kinds, ("Images", "number"), ("Photographs", "number")), rows)
+
+
+def reasons_of_moves(changes: DataChanges) -> list[str]:
+    """Say for each row of `changes.moved` why it is in another part; `facemask.data.split` has the rule."""
+    relabelled, regrouped = set(changes.relabelled["id"]), set(changes.regrouped["id"])
+    lost, gained = set(changes.went["group"]) - {""}, set(changes.came["group"]) - {""}
+
+    def why(row: dict[str, str]) -> str:
+        if row["part"] == DROPPED:
+            return row["reason"] or _UNKNOWN
+        if row["was_part"] == DROPPED:
+            return "no longer left out"
+        if row["id"] in relabelled:
+            return "it has another label"
+        if row["id"] in regrouped:
+            return "it counts as a copy of another photograph"
+        if row["was_group"] in lost:
+            return "copies of it went"
+        if row["group"] in gained:
+            return "copies of it came"
+        return "number of photographs, or settings of the split"
+
+    return [why(row) for row in changes.moved.to_dict("records")]
 
 
 def _replaced(table: pd.DataFrame) -> Table:

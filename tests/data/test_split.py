@@ -57,12 +57,81 @@ def test_copies_of_one_picture_stay_on_one_side(copies: int) -> None:
     assert check_split(table, images) == {"groups_in_two_parts": 0, "equal_files_in_two_parts": 0}
 
 
-def test_one_group_far_larger_than_the_others_does_not_spoil_the_shares() -> None:
+def test_a_photograph_counts_once_in_the_shares_however_many_copies_it_has() -> None:
     images = manifest(per_class=100, sources=("a",))
     images.loc[images["id"].str.startswith("a/with_mask/1"), "group"] = "large"  # 11 files
     table = split(images, SETTINGS)
-    rows = table[table["label"] == "with_mask"]
-    assert abs((rows["part"] == "test").mean() - 0.15) <= 0.01
+    photographs = table[table["label"] == "with_mask"].drop_duplicates("group")
+    assert abs((photographs["part"] == "test").sum() - 0.15 * len(photographs)) <= 0.5
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_dozen_photographs_of_each_class_give_all_three_parts(seed: int) -> None:
+    table = split(manifest(per_class=12, sources=("a",)), SplitParams(val=0.15, test=0.15, seed=seed))
+    assert pd.crosstab(table["label"], table["part"])[list(PARTS)].to_numpy().min() >= 1
+
+
+def test_three_photographs_of_each_class_give_all_three_parts() -> None:
+    table = split(manifest(per_class=3, sources=("a",)), SETTINGS)
+    assert (pd.crosstab(table["label"], table["part"])[list(PARTS)] == 1).all(axis=None)
+
+
+def varied(seed: int) -> pd.DataFrame:
+    """A manifest with photographs of one to fifty copies, as data sets have them."""
+    generator = np.random.default_rng(seed)
+    rows = []
+    for source, label, photographs, copies in (
+        ("a", CLASSES[0], 65, 46),
+        ("a", CLASSES[1], 1500, 2),
+        ("a", CLASSES[2], 1800, 1),
+        *(("b", label, 600, 1) for label in CLASSES),
+    ):
+        for number in range(photographs):
+            for copy in range(int(generator.integers(1, 2 * copies))):
+                name = f"{source}/{label}/{number}-{copy}"
+                rows.append((name, source, label, f"{source} {label} {number}", f"{seed} {name}", ""))
+    return pd.DataFrame(rows, columns=["id", "source", "label", "group", "sha256", "flags"])
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_when_data_comes_and_goes_test_photographs_stay_in_test_and_none_gets_into_training(seed: int) -> None:
+    images = varied(seed)
+    generator = np.random.default_rng(seed)
+    shuffled = images.iloc[generator.permutation(len(images))]
+    gone, relabelled, kept = shuffled[:150], shuffled[150:160].copy(), shuffled[160:]
+    relabelled["label"] = relabelled["label"].map(dict(zip(CLASSES, [*CLASSES[1:], CLASSES[0]], strict=True)))
+    relabelled["group"] = relabelled["id"]
+    new = varied(seed + 100).sample(120, random_state=seed)
+    new = new.assign(id="new/" + new["id"], group="new " + new["group"])
+    before = split(images, SETTINGS).set_index("id")
+    after = split(pd.concat([kept, relabelled, new], ignore_index=True), SETTINGS).set_index("id")
+    touched = set(gone["group"]) | set(before.loc[relabelled["id"], "group"])
+    tested = before[(before["part"] == "test") & ~before["group"].isin(touched)]
+    parts = after.loc[tested.index, "part"].groupby(tested["group"]).first()
+    assert (parts == "test").mean() >= 0.97
+    assert (parts != "train").all()
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_test_photograph_that_is_merged_with_another_does_not_get_into_training(seed: int) -> None:
+    images = varied(1)
+    settings = SplitParams(val=0.15, test=0.15, seed=seed)
+    before = split(images, settings)
+    generator = np.random.default_rng(seed)
+    tested = generator.choice(before.loc[before["part"] == "test", "group"].unique())
+    label = before.loc[before["group"] == tested, "label"].iloc[0]
+    others = before[(before["part"] == "train") & (before["label"] == label)]["group"].unique()
+    other = generator.choice(others)
+    merged = images.assign(group=images["group"].replace(other, tested))
+    after = split(merged, settings)
+    assert set(after.loc[after["group"] == tested, "part"]) <= {"test", "val"}  # val if it stood at the border
+
+
+def test_the_order_and_the_names_of_the_files_do_not_matter() -> None:
+    images = varied(1)
+    parts = split(images, SETTINGS)["part"]
+    renamed = images.assign(id="x" + images["id"], group="g" + images["group"]).sample(frac=1, random_state=1)
+    assert split(renamed, SETTINGS)["part"].sort_index().equals(parts)
 
 
 def test_the_seed_alone_decides_which_images_are_tested_on() -> None:

@@ -8,7 +8,7 @@ import pytest
 from dvc.repo import Repo
 
 from facemask.core.classes import CLASSES
-from facemask.review.data_diff import COLUMNS, DataChanges, compare_data, match, sentence, tables
+from facemask.review.data_diff import COLUMNS, DataChanges, compare_data, match, reasons_of_moves, sentence, tables
 from facemask.review.revisions import MissingFileError, Revision
 from tests.revisions_project import git, make_project
 
@@ -71,6 +71,29 @@ def test_data_that_did_not_change_is_the_same_in_another_order_too() -> None:
     assert [len(found.came), len(found.went), len(found.kept)] == [0, 0, len(BEFORE)]
 
 
+@pytest.mark.parametrize(
+    ("came", "why"),
+    [
+        ([(f"own/{WITH}/7.jpg", "b2", "val")], "copies of it came"),
+        ([], "number of photographs, or settings of the split"),
+    ],
+)
+def test_it_is_said_why_a_photograph_moved(came: list[tuple[str, str, str]], why: str) -> None:
+    rows = [(name, content, "val" if content == "b1" else part) for name, content, part in BEFORE]
+    found = changes(rows + came)
+    assert tables(found)["Moved between parts"].rows == [("test", "validation", why, "1", "1")]
+
+
+def test_a_photograph_that_moves_when_a_copy_goes_or_its_label_changes_is_told_apart() -> None:
+    lost = [(name, content, "val" if content == "a1" else part) for name, content, part in without("1 again.jpg")]
+    assert reasons_of_moves(changes(lost)) == ["copies of it went"]
+    relabelled = [
+        (name.replace(WITH, WITHOUT) if content == "c1" else name, content, part) for name, content, part in BEFORE
+    ]
+    moved = [(name, content, "test" if content == "c1" else part) for name, content, part in relabelled]
+    assert reasons_of_moves(changes(moved)) == ["it has another label"]
+
+
 def test_images_that_came_are_counted_with_their_photographs_and_copies_of_known_ones_are_not_new() -> None:
     came = [(f"own/{WITH}/{name}.jpg", content, "train") for name, content in (("7", "a3"), ("8", "x1"), ("9", "x2"))]
     found = changes(BEFORE + came)
@@ -131,14 +154,16 @@ def test_a_photograph_that_moves_from_training_to_test_is_told() -> None:
     found = changes(rows)
     assert ids(found.tested_after_training) == ["1 again.jpg", "1.jpg"]
     assert sentence(found) == "2 images moved between parts (2 from training to test, of 1 photograph)"
-    assert tables(found)["Moved between parts"].rows == [("training", "test", "2", "1")]
+    assert tables(found)["Moved between parts"].rows == [
+        ("training", "test", "number of photographs, or settings of the split", "2", "1")
+    ]
 
 
 def test_what_falls_out_is_counted_by_reason() -> None:
     rows = [(name, content, "dropped" if content == "e1" else part) for name, content, part in BEFORE]
     found = changes([*rows, (f"own/{WITH}/7.jpg", "x1", "dropped")])
     assert tables(found)["Newly left out"].rows == [("blurred", "1", "2")]
-    assert tables(found)["Moved between parts"].rows == [("training", "not used", "2", "1")]
+    assert tables(found)["Moved between parts"].rows == [("training", "not used", "blurred", "2", "1")]
 
 
 def test_another_reason_for_leaving_an_image_out_is_a_change() -> None:
