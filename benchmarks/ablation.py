@@ -166,8 +166,9 @@ def run(
         rows = table if variant == UNDRAWN else pd.concat([table, drawn[1]], ignore_index=True)
         with contextlib.redirect_stdout(sys.stderr):
             folders = WorkFolders(states=Path(states), views=views)
-            model, _, _ = train(Archives(images, pictures), rows, BACKBONE, settings, folders)
-            predictions = predict_parts(model, images, table, ["test"], SMALL_BATCH)
+            alone = settings.model_copy(update={"repeats": 0})  # nothing is calibrated here
+            trained = train(Archives(images, pictures), rows, BACKBONE, alone, folders)
+            predictions = predict_parts(trained.model, images, table, ["test"], SMALL_BATCH)
     return table[table["part"] == "test"].merge(predictions[["id", "prediction"]], on="id", validate="one_to_one")
 
 

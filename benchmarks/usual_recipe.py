@@ -169,7 +169,7 @@ def train_ours(archives: Archives, rows: pd.DataFrame, settings: TrainParams) ->
     with tempfile.TemporaryDirectory() as empty:
         folders = WorkFolders(states=Path(empty) / "states", views=Path(empty) / "views")
         start, used = time.perf_counter(), time.process_time()
-        model, _, _ = train(archives, rows, BACKBONE, settings, folders)
+        model = train(archives, rows, BACKBONE, settings, folders).model
         return model, time.perf_counter() - start, time.process_time() - used
 
 

@@ -11,6 +11,7 @@ from PIL import Image
 
 from facemask.core.classes import CLASSES
 from facemask.core.files import atomic_path, write_text
+from facemask.core.metrics import DETAILS
 from facemask.dataset.archive import Archive
 from facemask.dataset.manifest import MANIFEST
 from facemask.dataset.split import SPLIT, part_of
@@ -30,7 +31,7 @@ def main() -> None:
     data, images = ROOT / "data", ROOT / "docs" / "images"
     images.mkdir(exist_ok=True)
     shutil.copyfile(data / "samples.jpg", images / "samples.jpg")
-    evaluation = json.loads((ROOT / "metrics" / "evaluation.json").read_text(encoding="utf-8"))
+    evaluation = json.loads((ROOT / DETAILS / "evaluation.json").read_text(encoding="utf-8"))
     write_text(images / "confusion.svg", confusion_matrix(evaluation["test"]["confusion"]))
     test = part_of(SPLIT.read(data / "split.csv"), "test")[["id"]].merge(MANIFEST.read(data / "manifest.csv"), on="id")
     clear = test[(test["attr_light"] == "normal") & (test["attr_sharpness"] == "sharp") & (test["attr_hand"] == "no")]

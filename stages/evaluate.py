@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
+from facemask.core.classes import CLASSES
 from facemask.core.files import write_json
+from facemask.core.metrics import DIGITS, write_metrics
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.core.tables import write_table
@@ -20,24 +22,38 @@ from facemask.evaluation.metrics import (
     roc_points,
 )
 from facemask.evaluation.selective import choose_decision, decided
+from facemask.evaluation.training_spread import training_spread
 from facemask.models.classifier import load_model
 from facemask.models.decision import write_decision
+from facemask.models.repeats import load_repeats, predict_repeats
+
+HEADLINE = {
+    "accuracy": "test.accuracy",
+    "balanced_accuracy": "test.balanced_accuracy",
+    **{f"recall_{name}": f"test.class.{name}.recall" for name in CLASSES},
+    "answered": "test.decision.answered",
+    "wrong_of_answered": "test.decision.errors_of_answered",
+    "calibration_error": "test.calibration.calibration_error",
+}
 
 
 def main() -> None:
-    """Read the model, the images, the split and the manifest; write predictions, decision, figures and plot data."""
+    """Read the model, its repeats, the images and the split; write predictions, decision, figures and plot data."""
     settings = load_params().evaluate
     model = load_model(Path("models/model.keras"))
     split = SPLIT.read(Path("data/split.csv"))
     with Archive(Path("data/images.zip")) as images:
         raw = predict_parts(model, images, split, ("val", "test"), settings.batch_size)
-    decision = choose_decision(part_of(raw, "val"), settings)
+        repeats = load_repeats(Path("models/repeats.npz"))
+        of_repeats = predict_repeats(model, repeats, images, part_of(split, "test"))
+    decision = choose_decision([part_of(raw, "val"), PREDICTIONS.read(Path("data/out_of_fold.csv"))], settings)
     predictions = decided(raw, decision)
     write_decision(Path("models/decision.json"), decision)
     PREDICTIONS.write(Path("data/predictions.csv"), predictions)
-    write_json(Path("metrics/evaluation.json"), evaluate(predictions, raw, decision))
+    spread = training_spread([decided(rows, decision) for rows in of_repeats])
+    write_metrics("evaluation", {**evaluate(predictions, raw, decision), "training_spread": spread}, HEADLINE)
     manifest, test = MANIFEST.read(Path("data/manifest.csv")), part_of(predictions, "test")
-    write_json(Path("metrics/slices.json"), evaluate_slices(predictions, manifest))
+    write_json(Path("data/slices.json"), evaluate_slices(predictions, manifest), DIGITS)
     write_answers(Path("metrics/answers.csv"), test, manifest)
     curves = {
         "confusion": test.rename(columns={"label": "actual", "prediction": "predicted"})[["actual", "predicted"]],

@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from facemask.core.files import write_bytes, write_json
+from facemask.core.metrics import DETAILS, DIGITS
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.dataset.archive import Archive
@@ -22,7 +23,7 @@ def main() -> None:
     with Archive(Path("data/images.zip")) as images:
         explained = explain(explainer, images, test, settings.seed)
         blocks = draw_blocks(test, explained, chosen, images)
-    write_json(Path("metrics/activation.json"), summarise(test, explained))
+    write_json(DETAILS / "activation.json", summarise(test, explained), DIGITS)
     write_bytes(Path("data/activations.jpg"), draw_sheet(blocks, COLUMNS))
 
 

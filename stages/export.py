@@ -5,6 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from facemask.core.files import atomic_path, write_json
+from facemask.core.metrics import write_metrics
 from facemask.core.params import load_params
 from facemask.core.progress import track
 from facemask.core.stage_runner import run
@@ -28,7 +29,7 @@ from facemask.models.decision import read_decision
 
 
 def main() -> None:
-    """Read the model, the decision and images; write `export/` and `metrics/export.json`."""
+    """Read the model, the decision and images; write `export/` and its metrics."""
     settings = load_params().export
     decision = read_decision(Path("models/decision.json"))
     model = calibrated(load_model(Path("models/model.keras")), decision.temperature)
@@ -47,7 +48,7 @@ def main() -> None:
         figures = compare_formats(outputs, test, decision)
         check_formats(figures, settings)
         figures = {"size_bytes": sizes(folder), **figures, "parity_images": len(test)}
-    write_json(Path("metrics/export.json"), figures)
+    write_metrics("export", figures, {"accuracy_int8": "accuracy.tflite_int8"})
 
 
 if __name__ == "__main__":

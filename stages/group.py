@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from facemask.core.files import write_bytes, write_json
+from facemask.core.files import write_bytes
+from facemask.core.metrics import write_metrics
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.data.duplicates.conflicts import flag_copies
@@ -12,6 +13,13 @@ from facemask.data.summary import describe
 from facemask.dataset.archive import Archive
 from facemask.dataset.manifest import CATALOGUE, LEFT_OUT, MANIFEST
 from facemask.presentation.contact_sheet import choose_samples, contact_sheet, read_thumbnails
+
+HEADLINE = {
+    "files": "images",
+    "photographs": "groups",
+    "contradicting_labels": "contradictions",
+    "files_left_out": "left_out.total",
+}
 
 
 def main() -> None:
@@ -28,7 +36,7 @@ def main() -> None:
     LINKS.write(Path("data/links.csv"), links)
     MANIFEST.write(Path("data/manifest.csv"), table)
     summary = describe(table, LEFT_OUT.read(Path("data/left_out.csv")), settings.seed)
-    write_json(Path("metrics/data.json"), summary)
+    write_metrics("data", summary, HEADLINE)
     write_bytes(Path("data/samples.jpg"), contact_sheet(thumbnails, summary["label"]))
 
 

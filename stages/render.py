@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from facemask.core.files import write_bytes, write_json
+from facemask.core.files import write_bytes
+from facemask.core.metrics import write_metrics
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.data.synthetic.pipeline import choose_shown, render
@@ -22,7 +23,7 @@ def main() -> None:
     SYNTHETIC.write(Path("data/rendered.csv"), outcome.table)
     counts = count_synthetic(outcome.table)
     faces = {"faces": outcome.faces, "without_fit": outcome.without_fit, "cut_outs": outcome.cut_outs}
-    write_json(Path("metrics/render.json"), {**faces, "images": len(outcome.table), **counts})
+    write_metrics("render", {**faces, "images": len(outcome.table), **counts}, {"synthetic_images": "images"})
     with Archive(path) as archive:
         thumbnails = read_thumbnails(archive, choose_shown(outcome.table, SHOWN_PER_KIND))
     tiles = {KIND_TITLES[kind]: images for kind, images in thumbnails.items()}

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pandas as pd
 
-from facemask.core.files import write_bytes, write_json
+from facemask.core.files import write_bytes
+from facemask.core.metrics import write_metrics
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.core.tables import write_table
@@ -14,6 +15,8 @@ from facemask.evaluation.robustness import COLUMNS, choose_images, curves, examp
 from facemask.models.decision import read_decision
 from facemask.models.onnx_session import image_size, open_session, read_model
 from facemask.presentation.contact_sheet import draw_sheet
+
+HEADLINE = {"accuracy_under_corruption": "mean_corruption_accuracy"}
 
 
 def main() -> None:
@@ -28,7 +31,7 @@ def main() -> None:
         predictions = predict_variants(session, decision, images, names, settings.seed)
         summary, points = summarise(pd.concat([chosen, predictions], axis=1), settings.seed)
         blocks = example(images, names, image_size(session), settings.seed, points)
-    write_json(Path("metrics/robustness.json"), summary)
+    write_metrics("robustness", summary, HEADLINE if names else {})
     write_table(Path("plots/troubles.csv"), points)
     wide = curves(points)
     write_table(Path("plots/robustness.csv"), wide)

@@ -2,18 +2,23 @@
 
 from pathlib import Path
 
-from facemask.core.files import write_json
+from facemask.core.metrics import write_metrics
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.data.leakage import LEAKS, check_leaks, similar_pairs
 from facemask.data.split import check_split, count_parts, split
 from facemask.dataset.archive import Archive
 from facemask.dataset.manifest import MANIFEST
-from facemask.dataset.split import SPLIT
+from facemask.dataset.split import PARTS, SPLIT
+
+HEADLINE = {
+    **{f"{part}_photographs": f"groups.{part}" for part in PARTS},
+    "suspicious_pairs": "leaks.suspicious_pairs",
+}
 
 
 def main() -> None:
-    """Read the manifest and the images; write `data/split.csv`, `data/leaks.csv` and `metrics/split.json`."""
+    """Read the manifest and the images; write `data/split.csv`, `data/leaks.csv` and the metrics of the split."""
     settings = load_params().split
     manifest = MANIFEST.read(Path("data/manifest.csv"))
     table = split(manifest, settings)
@@ -26,7 +31,7 @@ def main() -> None:
         "suspicious_pairs": check_leaks(pairs, settings.leaks),
         "highest_similarity": float(pairs["similarity"].max()) if len(pairs) else 0.0,
     }
-    write_json(Path("metrics/split.json"), {**count_parts(table), "leaks": {**leaks, **similar}})
+    write_metrics("split", {**count_parts(table), "leaks": {**leaks, **similar}}, HEADLINE)
 
 
 if __name__ == "__main__":

@@ -6,29 +6,35 @@ from pathlib import Path
 import pandas as pd
 
 from facemask.core.cache import cache_folder
-from facemask.core.files import write_json
+from facemask.core.metrics import write_metrics
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.core.tables import write_table
 from facemask.dataset.archive import Archive, Archives
+from facemask.dataset.predictions import PREDICTIONS
 from facemask.dataset.split import SPLIT
 from facemask.dataset.synthetic import SYNTHETIC
 from facemask.models.classifier import save_model
+from facemask.models.repeats import save_repeats
 from facemask.training.trainer import WorkFolders, summarise, train
+
+HEADLINE = {"val_accuracy": "best_val_accuracy", "best_epoch": "best_epoch"}
 
 
 def main() -> None:
-    """Read the images, the split and the backbone; write the model, its history and a summary."""
+    """Read the images, the split and the backbone; write the model, its repeats, its history and a summary."""
     settings = load_params().train
     rows = pd.concat([SPLIT.read(Path("data/split.csv")), SYNTHETIC.read(Path("data/rendered.csv"))], ignore_index=True)
     folders = WorkFolders(states=Path(".facemask/training"), views=cache_folder() / "views")
     with Archive(Path("data/images.zip")) as images, Archive(Path("data/rendered.zip")) as rendered:
         archives = Archives(images, rendered)
-        model, history, is_chief = train(archives, rows, Path("models/backbone.weights.h5"), settings, folders)
-    if is_chief:
-        save_model(model, Path("models/model.keras"))
-        write_table(Path("plots/history.csv"), history)
-        write_json(Path("metrics/train.json"), summarise(model, rows, history))
+        trained = train(archives, rows, Path("models/backbone.weights.h5"), settings, folders)
+    if trained.is_chief:
+        save_model(trained.model, Path("models/model.keras"))
+        save_repeats(Path("models/repeats.npz"), trained.repeats)
+        PREDICTIONS.write(Path("data/out_of_fold.csv"), trained.out_of_fold)
+        write_table(Path("plots/history.csv"), trained.history)
+        write_metrics("train", summarise(trained.model, rows, trained.history), HEADLINE)
         shutil.rmtree(folders.states)  # last, so that a run that is interrupted before can resume
 
 

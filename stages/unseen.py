@@ -4,17 +4,17 @@ import shutil
 from pathlib import Path
 
 from facemask.core.cache import cache_folder
-from facemask.core.files import write_json
+from facemask.core.metrics import write_metrics
 from facemask.core.params import load_params
 from facemask.core.stage_runner import run
 from facemask.dataset.split import SPLIT
 
 
 def main() -> None:
-    """Read the images, the split and the backbone; write `metrics/unseen.json`, empty if disabled."""
+    """Read the images, the split and the backbone; write the metrics of the sources left out, none if disabled."""
     params = load_params()
     if not params.unseen.enabled:
-        write_json(Path("metrics/unseen.json"), {})
+        write_metrics("unseen", {}, {})
         return
     from facemask.evaluation.leave_one_source_out import leave_out, predict_unseen, summarise_unseen
     from facemask.training.trainer import WorkFolders
@@ -28,7 +28,9 @@ def main() -> None:
         folders = WorkFolders(states=states / source, views=cache_folder() / "views")
         held = leave_out(split, source)
         predictions[source] = predict_unseen(images, held, backbone, params.render, params.train, folders)
-    write_json(Path("metrics/unseen.json"), summarise_unseen(predictions))
+    write_metrics(
+        "unseen", summarise_unseen(predictions), {f"accuracy_on_{name}": f"{name}.accuracy" for name in predictions}
+    )
     shutil.rmtree(states)
 
 

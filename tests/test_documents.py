@@ -17,11 +17,13 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_readme_quotes_the_summary_of_the_committed_run(tmp_path: Path) -> None:
     # The committed metrics, not those of the work tree: another machine's run may differ in the last images.
-    shown = subprocess.run(["git", "show", "HEAD:metrics/evaluation.json"], cwd=ROOT, capture_output=True, check=False)
+    shown = subprocess.run(
+        ["git", "show", "HEAD:metrics/details/evaluation.json"], cwd=ROOT, capture_output=True, check=False
+    )
     if shown.returncode != 0:
         pytest.skip("no git repository with results")
-    (tmp_path / "metrics").mkdir()
-    (tmp_path / "metrics" / "evaluation.json").write_bytes(shown.stdout)
+    (tmp_path / "metrics/details").mkdir(parents=True)
+    (tmp_path / "metrics/details" / "evaluation.json").write_bytes(shown.stdout)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     for line in summarise_run(tmp_path).splitlines():
         assert f"    {line}\n" in readme

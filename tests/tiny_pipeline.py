@@ -36,7 +36,11 @@ stages:
     cmd: python stages/evaluate.py
     params: [train.dropout, train.seed]
     deps: [data/split.csv, masks, stages/evaluate.py]
-    outs: [data/predictions.csv, report, {metrics/answers.csv: {cache: false}}]
+    outs:
+      - data/predictions.csv
+      - report
+      - metrics/answers.csv: {cache: false}
+      - metrics/details/evaluation.json: {cache: false}
     metrics: [{metrics/evaluation.json: {cache: false}}]
     plots: [{plots/history.csv: {cache: false}}]
 """
@@ -91,7 +95,11 @@ share = sum(recalls.values()) / 3
 test = {"images": len(rows) - 1, "accuracy": share, "balanced_accuracy": share, "macro_f1": share}
 test["class"] = {label: {"recall": recall} for label, recall in recalls.items()}
 test["confusion"] = confusion
-pathlib.Path("metrics/evaluation.json").write_text(json.dumps({"test": test}))
+test["photographs"] = test["images"]
+test["interval"] = {"accuracy": {"low": share - 0.05, "high": share}}
+pathlib.Path("metrics/evaluation.json").write_text(json.dumps({"accuracy": share}))
+pathlib.Path("metrics/details").mkdir(exist_ok=True)
+pathlib.Path("metrics/details/evaluation.json").write_text(json.dumps({"test": test}))
 epochs = [f"{epoch},{0.9 / epoch},0.5,{1 / epoch + wrong / 100},0.8" for epoch in (1, 2, 3)]
 pathlib.Path("plots/history.csv").write_text("\\n".join(["epoch,loss,accuracy,val_loss,val_accuracy", *epochs]) + "\\n")
 pathlib.Path("report/report.html").write_text(str(share))

@@ -21,7 +21,7 @@ from facemask.models.backbone import load_backbone, write_backbone
 from facemask.models.classifier import backbone_of, build_model
 
 ROOT = Path(__file__).parents[1]
-OUTS = ("models/model.keras", "plots/history.csv", "metrics/train.json")
+OUTS = ("models/model.keras", "models/repeats.npz", "data/out_of_fold.csv", "plots/history.csv", "metrics/train.json")
 COLOURS = {"mask_weared_incorrect": (220, 40, 40), "with_mask": (40, 200, 40), "without_mask": (40, 40, 220)}
 SMALL: dict[str, Any] = {
     "image_size": 32,
@@ -29,6 +29,7 @@ SMALL: dict[str, Any] = {
     "epochs": 4,
     "draws": 48,
     "views": 3,
+    "repeats": 2,
     "batch_size": 8,
     "learning_rate": 0.002,
     "warmup": 4,

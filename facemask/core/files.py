@@ -53,24 +53,24 @@ def write_text(path: Path, text: str) -> None:
         draft.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write `content` as indented JSON in the order of its keys; floats are rounded to six decimals."""
-    write_text(path, json.dumps(_rounded(content), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+def write_json(path: Path, content: Mapping[str, Any], digits: int = 6) -> None:
+    """Write `content` as indented JSON in the order of its keys; floats are rounded to `digits` decimals."""
+    write_text(path, json.dumps(_rounded(content, digits), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
 
 
-def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-    """Write rows as CSV; floats are rounded to six decimals, None is an empty cell."""
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], digits: int = 6) -> None:
+    """Write rows as CSV; floats are rounded to `digits` decimals, None is an empty cell."""
     with atomic_path(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows([_rounded(cell) for cell in row] for row in rows)
+        writer.writerows([_rounded(cell, digits) for cell in row] for row in rows)
 
 
-def _rounded(value: Any) -> Any:
+def _rounded(value: Any, digits: int) -> Any:
     if isinstance(value, float):
-        return round(value, 6)
+        return round(value, digits)
     if isinstance(value, Mapping):
-        return {key: _rounded(item) for key, item in value.items()}
+        return {key: _rounded(item, digits) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_rounded(item) for item in value]
+        return [_rounded(item, digits) for item in value]
     return value

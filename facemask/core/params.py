@@ -194,6 +194,7 @@ class TrainParams(Settings):
     epochs: Annotated[int, Field(ge=1, le=20)] = 3
     draws: Annotated[int, Field(ge=1, le=10_000_000)] = 4000
     views: Annotated[int, Field(ge=1, le=20)] = 5
+    repeats: Annotated[int, Field(ge=0, le=20)] = 3
     patience: Annotated[int, Field(ge=1, le=20)] = 3
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 32
     learning_rate: Annotated[float, Field(gt=0, le=1)] = 1e-3

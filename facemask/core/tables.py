@@ -82,6 +82,6 @@ def text_columns(*names: str) -> dict[str, Dtype]:
     return dict.fromkeys(names, "str")
 
 
-def write_table(path: Path, table: pd.DataFrame) -> None:
-    """Write all columns of a table that no stage reads back, such as the points of a chart."""
-    write_csv(path, list(table), table.itertuples(index=False, name=None))
+def write_table(path: Path, table: pd.DataFrame, digits: int = 4) -> None:
+    """Write all columns of the points of a chart; floats are rounded to `digits` decimals."""
+    write_csv(path, list(table), table.itertuples(index=False, name=None), digits)

@@ -47,6 +47,13 @@ def write_answers(path: Path, predictions: pd.DataFrame, manifest: pd.DataFrame)
     ANSWERS.write(path, answers.merge(manifest[["id", "sha256"]], on="id", validate="one_to_one"))
 
 
+def with_probabilities(table: pd.DataFrame, probabilities: NDArray[np.float32]) -> pd.DataFrame:
+    """Add probabilities (n, 3) and the most probable class; return the columns `PREDICTIONS`."""
+    chosen = np.asarray(CLASSES)[probabilities.argmax(axis=1)]
+    columns = dict(zip(PROBABILITIES, probabilities.T, strict=True))
+    return table.assign(prediction=chosen, **columns)[[*PREDICTIONS.columns]]
+
+
 def probabilities_of(rows: pd.DataFrame) -> NDArray[np.float64]:
     """Return the probabilities of predictions, (n, 3)."""
     return rows[list(PROBABILITIES)].to_numpy(dtype=np.float64)
@@ -60,6 +67,18 @@ def truth_of(rows: pd.DataFrame) -> NDArray[np.intp]:
 def is_right(rows: pd.DataFrame) -> NDArray[np.bool_]:
     """Return which predictions are correct, (n,)."""
     return (rows["prediction"] == rows["label"]).to_numpy(dtype=bool)
+
+
+def photograph_weights(rows: pd.DataFrame) -> NDArray[np.float64]:
+    """Weight images so that each photograph counts once, however many copies of it there are.
+
+    Args:
+        rows: column group, the photograph.
+
+    Returns:
+        float64 (n,): 1 / (number of rows of the same photograph).
+    """
+    return (1 / rows.groupby("group")["group"].transform("size")).to_numpy(dtype=np.float64)
 
 
 def chosen_probability(rows: pd.DataFrame) -> NDArray[np.float64]:

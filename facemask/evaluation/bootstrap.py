@@ -13,9 +13,8 @@ share, Wilson's score interval: Wilson, Probable inference, the law of successio
 1927; recommended near 0 and 1 by Brown, Cai and DasGupta, Interval estimation for a binomial proportion, Statistical
 Science 16, 2001).
 
-Limitation: if some photographs have dozens of copies with equal predictions, the intervals of precision and F1 cover
-the true figure less often than 95 times in 100; those of accuracy, balanced accuracy and recall do cover it (simulated
-in tests/evaluation/test_bootstrap.py).
+How often the intervals cover the true figure is simulated in tests/evaluation/test_bootstrap.py. They do not cover the
+chance of a training: see `evaluation.training_spread`.
 """
 
 import math
@@ -40,25 +39,26 @@ NORMAL = 1.959964  # the normal distribution's quantile at 97.5 %
 
 @dataclass(frozen=True)
 class Tally:
-    """Confusion counts of photographs; photographs with equal counts share a row.
+    """Confusion matrices of photographs; photographs with equal matrices share a row.
 
     Attributes:
-        counts: int64 (rows, models, classes, classes); images of one photograph by actual, then predicted class.
-        photographs: int64 (rows,); number of photographs with these counts.
+        shares: float64 (rows, models, classes, classes); share of a photograph's images by actual, then predicted
+            class; of sum 1 for each model.
+        photographs: int64 (rows,); number of photographs with these shares.
         stratum: int64 (rows,); index of the class that most of the photograph's images have.
     """
 
-    counts: NDArray[np.int64]
+    shares: Floats
     photographs: NDArray[np.int64]
     stratum: NDArray[np.int64]
 
-    def confusion(self) -> NDArray[np.int64]:
-        """Return the confusion matrix of each model over all images: int64 (models, classes, classes)."""
-        return np.tensordot(self.photographs, self.counts, 1)
+    def confusion(self) -> Floats:
+        """Return the confusion matrix of each model, in photographs: float64 (models, classes, classes)."""
+        return np.tensordot(self.photographs, self.shares, 1)
 
 
 def tally(rows: pd.DataFrame, predictions: Sequence[str] = ("prediction",)) -> Tally:
-    """Count the images of each photograph by actual and predicted class.
+    """Return the share of each photograph's images by actual and predicted class.
 
     Args:
         rows: one per image; the columns `group` (the photograph), `label` and those of `predictions`.
@@ -72,24 +72,25 @@ def tally(rows: pd.DataFrame, predictions: Sequence[str] = ("prediction",)) -> T
     size, actual = math.prod(shape), _codes(rows["label"])
     cells = [np.ravel_multi_index((group, actual, _codes(rows[column])), shape) for column in predictions]
     counts = np.stack([np.bincount(cell, minlength=size).reshape(shape) for cell in cells], axis=1)
-    patterns, photographs = np.unique(counts, axis=0, return_counts=True)
+    shares = counts / counts.sum(axis=(2, 3), keepdims=True)
+    patterns, photographs = np.unique(shares, axis=0, return_counts=True)
     return Tally(patterns, photographs, patterns[:, 0].sum(axis=2).argmax(axis=1))
 
 
-def resample(tallied: Tally, replicates: int, seed: int) -> NDArray[np.int64]:
+def resample(tallied: Tally, replicates: int, seed: int) -> Floats:
     """Resample photographs with replacement, stratified by class.
 
     Returns:
-        int64 (replicates, models, classes, classes): images of each replicate by actual, then predicted class.
+        float64 (replicates, models, classes, classes): photographs of each replicate by actual, then predicted class.
     """
     generator = np.random.default_rng(seed)
-    totals = np.zeros((replicates, *tallied.counts.shape[1:]), dtype=np.int64)
+    totals = np.zeros((replicates, *tallied.shares.shape[1:]))
     for stratum in np.unique(tallied.stratum):
         of_stratum = tallied.stratum == stratum
         photographs = tallied.photographs[of_stratum]
         number = int(photographs.sum())
         drawn = generator.multinomial(number, photographs / number, size=replicates)
-        totals += np.tensordot(drawn, tallied.counts[of_stratum], 1)
+        totals += np.tensordot(drawn, tallied.shares[of_stratum], 1)
     return totals
 
 
@@ -97,7 +98,7 @@ def figures(confusion: NDArray[Any]) -> dict[str, Floats]:
     """Compute overall and per-class figures of many confusion matrices at once.
 
     Args:
-        confusion: (..., classes, classes); images by actual, then predicted class.
+        confusion: (..., classes, classes); images or photographs by actual, then predicted class.
 
     Returns:
         "accuracy", "balanced_accuracy", "macro_f1": float64 (...); the last two are means over the classes that occur.
@@ -180,19 +181,18 @@ def widest(first: Interval, second: Interval) -> Interval:
 
 
 def _small_sample(tallied: Tally) -> dict[str, Any]:
-    """Compute the small-sample interval of every figure, counting each photograph as one image."""
+    """Compute the small-sample interval of every figure, in which each photograph is one trial."""
     confusion = tallied.confusion()[0]
     values = figures(confusion)
-    in_class, named = tallied.counts[:, 0].sum(axis=2) > 0, tallied.counts[:, 0].sum(axis=1) > 0
+    in_class, named = tallied.shares[:, 0].sum(axis=2) > 0, tallied.shares[:, 0].sum(axis=1) > 0
     of_class = tallied.photographs @ in_class
-    images = confusion.sum(axis=1)
-    effective = effective_number(images > 0, of_class)
+    effective = effective_number(of_class > 0, of_class)
     recall = _wilsons(values["recall"], of_class)
     precision = _wilsons(values["precision"], tallied.photographs @ named)
     overlap = _wilsons(values["f1"] / (2 - values["f1"]), tallied.photographs @ (in_class | named))
     f1 = [bounds and (2 * bounds[0] / (1 + bounds[0]), 2 * bounds[1] / (1 + bounds[1])) for bounds in overlap]
     return {
-        "accuracy": _wilson_or_none(float(values["accuracy"]), effective_number(images, of_class)),
+        "accuracy": _wilson_or_none(float(values["accuracy"]), effective_number(of_class, of_class)),
         "balanced_accuracy": _wilson_or_none(float(values["balanced_accuracy"]), effective),
         "macro_f1": _wilson_or_none(float(values["macro_f1"]), effective),
         "precision": precision,

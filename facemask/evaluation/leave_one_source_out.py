@@ -52,9 +52,10 @@ def predict_unseen(
     drawn = folders.states / "drawn.zip"
     table = render(images, held, drawn, drawing).table
     rows = pd.concat([held, table], ignore_index=True)
+    training = training.model_copy(update={"repeats": 0})  # nothing is calibrated here
     with Archive(images) as photographs, Archive(drawn) as masks:
-        model, _, _ = train(Archives(photographs, masks), rows, backbone, training, folders)
-        return predict_parts(model, photographs, held, ["test"], training.batch_size)
+        trained = train(Archives(photographs, masks), rows, backbone, training, folders)
+        return predict_parts(trained.model, photographs, held, ["test"], training.batch_size)
 
 
 def summarise_unseen(predictions: Mapping[str, pd.DataFrame]) -> dict[str, Any]:

@@ -1,4 +1,8 @@
-"""Classification metrics: overall, per class and per slice, with confidence intervals."""
+"""Classification metrics: overall, per class and per slice, with confidence intervals.
+
+Each photograph counts once: the images of a photograph with 48 copies weigh 1/48 each. Figures in which every file
+counts the same stand beside them, under `by_file`.
+"""
 
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
@@ -13,6 +17,7 @@ from sklearn.metrics import (
     f1_score,
     precision_recall_curve,
     precision_recall_fscore_support,
+    recall_score,
     roc_curve,
 )
 
@@ -22,12 +27,13 @@ from facemask.dataset.archive import Archive
 from facemask.dataset.batches import plain_batches
 from facemask.dataset.manifest import ATTRIBUTE_PREFIX
 from facemask.dataset.predictions import (
-    PREDICTIONS,
     PROBABILITIES,
     chosen_probability,
     is_right,
+    photograph_weights,
     probabilities_of,
     truth_of,
+    with_probabilities,
 )
 from facemask.dataset.split import part_of
 from facemask.evaluation.bootstrap import ENOUGH, intervals
@@ -60,10 +66,7 @@ def predict_parts(
     batches = plain_batches(archive, list(table["id"]), image_size, batch_size)
     total = -(-len(table) // batch_size)
     outputs = [np.asarray(model.predict_on_batch(pixels)) for pixels in track(batches, total, "predict", "batches")]
-    probabilities = np.concatenate(outputs)
-    table["prediction"] = np.asarray(CLASSES)[probabilities.argmax(axis=1)]
-    table[list(PROBABILITIES)] = probabilities
-    return table[[*PREDICTIONS.columns]]
+    return with_probabilities(table, np.concatenate(outputs))
 
 
 def evaluate(predictions: pd.DataFrame, raw: pd.DataFrame, decision: Decision) -> dict[str, Any]:
@@ -75,8 +78,8 @@ def evaluate(predictions: pd.DataFrame, raw: pd.DataFrame, decision: Decision) -
         decision: the decision that made the predictions.
 
     Returns:
-        `{part: {"images", "photographs", "accuracy", "balanced_accuracy", "macro_f1", "class", "confusion"}}`; the part
-        test also has "interval" (95 %, over photographs; see `evaluation.bootstrap`), "calibration" and "decision".
+        `{part: figures}`, see `figures`; the part test also has "interval" (95 %, over photographs; see
+        `evaluation.bootstrap`), "calibration" and "decision".
     """
     evaluation = {str(part): figures(rows) for part, rows in predictions.groupby("part", sort=True)}
     test = part_of(predictions, "test")
@@ -89,7 +92,12 @@ def evaluate(predictions: pd.DataFrame, raw: pd.DataFrame, decision: Decision) -
         },
         "decision": {
             "thresholds": decision.thresholds,
-            **selective_figures(chosen_probability(test), is_right(test), decision.is_certain(probabilities_of(test))),
+            **selective_figures(
+                chosen_probability(test),
+                is_right(test),
+                decision.is_certain(probabilities_of(test)),
+                photograph_weights(test),
+            ),
         },
     }
     return evaluation
@@ -128,52 +136,68 @@ def evaluate_slices(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[s
 
 
 def figures(rows: pd.DataFrame) -> dict[str, Any]:
-    """Compute headline figures, per-class figures and the confusion matrix of predictions."""
-    return {
-        **headline(rows),
-        "photographs": int(rows["group"].nunique()),
-        "class": per_class(rows),
-        "confusion": confusion(rows),
-    }
+    """Compute headline figures, per-class figures and the confusion matrix of predictions.
 
-
-def headline(rows: pd.DataFrame) -> dict[str, float]:
-    """Compute accuracy, balanced accuracy and macro F1 over the classes that occur, and the number of images."""
-    present = sorted(set(rows["label"]))
+    Returns:
+        `{"images", "photographs", "accuracy", "balanced_accuracy", "macro_f1", "by_file", "class", "confusion"}`.
+    """
+    weights = photograph_weights(rows)
     return {
         "images": len(rows),
-        "accuracy": float(accuracy_score(rows["label"], rows["prediction"])),
-        # Not scikit-learn's, which warns if a predicted class has no true image, as in small slices.
-        "balanced_accuracy": float(
-            np.mean([(rows.loc[rows["label"] == name, "prediction"] == name).mean() for name in present])
-        ),
-        "macro_f1": float(
-            f1_score(rows["label"], rows["prediction"], labels=present, average="macro", zero_division=0.0)
-        ),
+        "photographs": int(rows["group"].nunique()),
+        **headline(rows, weights),
+        "by_file": headline(rows, np.ones(len(rows))),
+        "class": per_class(rows, weights),
+        "confusion": confusion(rows, weights),
     }
 
 
-def per_class(rows: pd.DataFrame) -> dict[str, dict[str, float]]:
-    """Compute precision, recall, F1 and support of each class; undefined precision is 0."""
-    columns = precision_recall_fscore_support(rows["label"], rows["prediction"], labels=CLASSES, zero_division=0.0)
+def headline(rows: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, float]:
+    """Compute weighted accuracy, balanced accuracy and macro F1 over the classes that occur."""
+    labels, predictions = rows["label"], rows["prediction"]
+    present = sorted(set(labels))
+    recalls = recall_score(labels, predictions, labels=present, average=None, sample_weight=weights, zero_division=0.0)
     return {
-        name: {"precision": float(precision), "recall": float(recall), "f1": float(f1), "support": int(support)}
-        for name, precision, recall, f1, support in zip(CLASSES, *columns, strict=True)
+        "accuracy": float(accuracy_score(labels, predictions, sample_weight=weights)),
+        # Not scikit-learn's, which warns if a predicted class has no true image, as in small slices.
+        "balanced_accuracy": float(recalls.mean()),
+        "macro_f1": float(
+            f1_score(labels, predictions, labels=present, average="macro", sample_weight=weights, zero_division=0.0)
+        ),
     }
 
 
-def confusion(rows: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Return the confusion matrix: images by true class, then by predicted class."""
-    counts = confusion_matrix(rows["label"], rows["prediction"], labels=CLASSES)
-    return {actual: dict(zip(CLASSES, map(int, row), strict=True)) for actual, row in zip(CLASSES, counts, strict=True)}
+def per_class(rows: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, dict[str, float]]:
+    """Compute weighted precision, recall and F1 of each class, and its number of images; undefined precision is 0."""
+    columns = precision_recall_fscore_support(
+        rows["label"], rows["prediction"], labels=CLASSES, sample_weight=weights, zero_division=0.0
+    )
+    return {
+        name: {
+            "precision": float(precision),
+            "recall": float(recall),
+            "f1": float(f1),
+            "support": int((rows["label"] == name).sum()),
+            "photographs": round(float(weights[(rows["label"] == name).to_numpy()].sum())),
+        }
+        for name, precision, recall, f1, _ in zip(CLASSES, *columns, strict=True)
+    }
+
+
+def confusion(rows: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, dict[str, float]]:
+    """Return the confusion matrix: weight by true class, then by predicted class.
+
+    A photograph whose copies are predicted differently is divided among the predicted classes.
+    """
+    counts = confusion_matrix(rows["label"], rows["prediction"], labels=CLASSES, sample_weight=weights)
+    return {
+        actual: dict(zip(CLASSES, map(float, row), strict=True)) for actual, row in zip(CLASSES, counts, strict=True)
+    }
 
 
 def _calibration(rows: pd.DataFrame) -> dict[str, float]:
-    probabilities, truth = probabilities_of(rows), truth_of(rows)
-    return {
-        "calibration_error": calibration_error(probabilities, truth),
-        "brier_score": brier_score(probabilities, truth),
-    }
+    figures_of = probabilities_of(rows), truth_of(rows), photograph_weights(rows)
+    return {"calibration_error": calibration_error(*figures_of), "brier_score": brier_score(*figures_of)}
 
 
 def named_intervals(rows: pd.DataFrame) -> dict[str, Any]:
@@ -235,7 +259,7 @@ def precision_recall_points(rows: pd.DataFrame) -> pd.DataFrame:
     grid = np.linspace(0, 1, CURVE_POINTS)
     curves = {}
     for name, truth, score in _one_against_rest(rows):
-        precision, recall, _ = precision_recall_curve(truth, score)
+        precision, recall, _ = precision_recall_curve(truth, score, sample_weight=photograph_weights(rows))
         curves[name] = [float(precision[recall >= level - 1e-9].max()) for level in grid]
     return pd.DataFrame({"recall": grid, **curves})
 
@@ -249,7 +273,7 @@ def roc_points(rows: pd.DataFrame) -> pd.DataFrame:
     grid = np.linspace(0, 1, CURVE_POINTS)
     curves = {}
     for name, truth, score in _one_against_rest(rows):
-        false_positive_rate, true_positive_rate, _ = roc_curve(truth, score)
+        false_positive_rate, true_positive_rate, _ = roc_curve(truth, score, sample_weight=photograph_weights(rows))
         curves[name] = np.interp(grid, false_positive_rate, true_positive_rate)
     return pd.DataFrame({"false_positive_rate": grid, **curves})
 
@@ -262,10 +286,10 @@ def reliability(raw: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
         rows: the same after calibration.
 
     Returns:
-        Columns `calibration` ("before" or "after"), `confidence`, `accuracy`, `images`; one row per bin with images.
+        Columns `calibration` ("before" or "after") and those of `reliability_points`; one row per bin with images.
     """
     points = {
-        name: reliability_points(probabilities_of(table), truth_of(table))
+        name: reliability_points(probabilities_of(table), truth_of(table), photograph_weights(table))
         for name, table in (("before", raw), ("after", rows))
     }
     return pd.concat(points, names=["calibration"]).reset_index("calibration")
@@ -273,7 +297,7 @@ def reliability(raw: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:
 
 def risk_coverage(rows: pd.DataFrame) -> pd.DataFrame:
     """Compute the risk-coverage curve; columns `coverage` and `errors`."""
-    return risk_coverage_points(chosen_probability(rows), is_right(rows))
+    return risk_coverage_points(chosen_probability(rows), is_right(rows), photograph_weights(rows))
 
 
 def _one_against_rest(rows: pd.DataFrame) -> list[tuple[str, NDArray[np.bool_], NDArray[np.float64]]]:

@@ -95,6 +95,11 @@ def split_model(model: Any, from_layer: str) -> tuple[Any, Any]:
     return lower, upper
 
 
+def first_trained_layer(model: Any) -> str:
+    """Return the `from_layer` with which `split_model` marked the layers of `model`; a saved model keeps the marks."""
+    return next((layer.name for layer in backbone_layers(model) if layer.trainable), TOP)
+
+
 def calibrated(model: Any, temperature: float) -> Any:
     """Return `model` with its logits divided by `temperature`.
 

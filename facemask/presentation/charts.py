@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from facemask.core.classes import CLASSES, TITLES
+from facemask.presentation.table import photograph_count
 
 # M. Okabe and K. Ito, "Color Universal Design", 2008: told apart with every kind of colour vision. The line styles tell
 # the classes apart in print without colour.
@@ -66,18 +67,20 @@ def compared_curve(before: Sequence[float], after: Sequence[float], figure: str)
     return axes_svg(draw)
 
 
-def confusion_matrix(confusion: Mapping[str, Mapping[str, int]]) -> str:
-    """Draw the counts of true against predicted class, shaded and labelled by their share of the true class."""
+def confusion_matrix(confusion: Mapping[str, Mapping[str, float]]) -> str:
+    """Draw the photographs by true and predicted class, shaded and labelled by their share of the true class."""
     counts = [[confusion[actual][predicted] for predicted in CLASSES] for actual in CLASSES]
-    shares = [[count / max(sum(row), 1) for count in row] for row in counts]
+    shares = [[number / (sum(row) or 1) for number in row] for row in counts]
     names = [TITLES[label].replace(" worn ", " worn\n") for label in CLASSES]
 
     def draw(axes: Axes) -> None:
         axes.imshow(shares, cmap=_SHADES, vmin=0, vmax=1)
         for row, (numbers, parts) in enumerate(zip(counts, shares, strict=True)):
-            for column, (count, share) in enumerate(zip(numbers, parts, strict=True)):
+            for column, (number, share) in enumerate(zip(numbers, parts, strict=True)):
                 colour = "white" if share > 0.7 else INK
-                axes.text(column, row - 0.08, f"{count:,}", ha="center", va="center", color=colour, fontsize=15)
+                axes.text(
+                    column, row - 0.08, photograph_count(number), ha="center", va="center", color=colour, fontsize=15
+                )
                 axes.text(column, row + 0.22, f"{share:.1%}", ha="center", va="center", color=colour, fontsize=9)
         axes.set_xticks(range(len(CLASSES)), names)
         axes.set_yticks(range(len(CLASSES)), names)

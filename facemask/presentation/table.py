@@ -34,6 +34,11 @@ def ranged(share: float, interval: Mapping[str, float] | None) -> str:
     return percent(share) + (f" ({100 * interval['low']:.1f} to {100 * interval['high']:.1f})" if interval else "")
 
 
+def photograph_count(number: float) -> str:
+    """Write a number of photographs, with one decimal where the copies of one are divided: "29", "12.4"."""
+    return f"{number:,.0f}" if abs(number - round(number)) < 0.05 else f"{number:,.1f}"
+
+
 def count(number: int, noun: str = "") -> str:
     """Write a whole number as "8,982", or with what is counted, as "1 image" and "8,982 images"."""
     return f"{number:,}" if not noun else f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

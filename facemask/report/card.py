@@ -107,12 +107,17 @@ def split_caution(findings: Findings) -> str:
 
 
 def headline(findings: Findings) -> str:
-    """Return the headline: how many test images were classified correctly."""
+    """Return the headline: the share of the test photographs that is classified correctly."""
     test = findings.evaluation["test"]
-    right = sum(test["confusion"][label][label] for label in CLASSES)
+    images, photographs = test["images"], test["photographs"]
+    by_file = (
+        ""
+        if images == photographs
+        else f" With copies, it is {percent(test['by_file']['accuracy'])} of {count(images, 'file')}."
+    )
     return (
-        f"The model named {count(right)} of {count(test['images'], 'test image')} right: {percent(test['accuracy'])} "
-        f"({_bounds(test['interval']['accuracy'])} with 95% confidence)."
+        f"The model classifies {percent(test['accuracy'])} of {count(photographs, 'test photograph')} correctly "
+        f"({_bounds(test['interval']['accuracy'])} with 95% confidence).{by_file}"
     )
 
 
@@ -125,7 +130,7 @@ def worst_slice(findings: Findings) -> str:
     value = worst["value"].partition(": ")[2] if worst["of"] in tables.MEASURE_TITLES else worst["value"]
     return (
         f"Of all slices with {ENOUGH} photographs or more, the model is worst at this one: {what}: {value or 'any'} "
-        f"({percent(worst['accuracy'])} of {count(worst['images'], 'image')} right; "
+        f"({percent(worst['accuracy'])} of {count(worst['images'], 'image')} correct; "
         f"{_bounds(worst['interval'])} with 95% confidence). The worst of many slices owes a part of it to chance."
     )
 
@@ -141,7 +146,7 @@ def model_card(findings: Findings) -> list[Section]:
         Section(
             "Intended use",
             bullets=(
-                "Telling, on a picture of one face, whether a mask is worn right, worn wrong or not at all.",
+                "Classifying a picture of one face: mask worn correctly, incorrectly, or not at all.",
                 "Learning, research, and counting how masks are worn where those pictured have agreed to it.",
                 "A starting point for a model of your own, trained on pictures of the place where it will be used.",
             ),
@@ -225,8 +230,8 @@ def _corruptions(findings: Findings) -> str:
     if not found["images"]:
         return ""
     return (
-        f"Under the simulated camera corruptions (noise, blur, low light ...), {percent(found['clean_accuracy'])} "
-        f"become {percent(found['mean_corruption_accuracy'])} right, on average over kinds and strengths "
+        "Under simulated camera corruptions (noise, blur, low light ...), the accuracy falls from "
+        f"{percent(found['clean_accuracy'])} to {percent(found['mean_corruption_accuracy'])}, on average "
         f"({_bounds(found['interval'])} with 95% confidence; {count(found['images'], 'test image')})."
     )
 
@@ -234,7 +239,7 @@ def _corruptions(findings: Findings) -> str:
 def _unseen(findings: Findings) -> str:
     """Quote the figures of sources that were left out, for the end of a sentence."""
     found = [f"{percent(figures['accuracy'])} on {name}" for name, figures in findings.unseen.items()]
-    return f": models trained without a source classified {', '.join(found)} right" if found else ""
+    return f": models trained without a source reached an accuracy of {', '.join(found)}" if found else ""
 
 
 def _calibration(findings: Findings) -> str:
@@ -246,7 +251,7 @@ def _calibration(findings: Findings) -> str:
         f"The probabilities were calibrated on the validation images; on the test images they are off by "
         f"{percent(calibration['calibration_error'])} on average (expected calibration error). They are not valid for "
         "images unlike these. With the chosen thresholds on the validation images, "
-        f"{percent(decision['answered'])} of the test images are answered{wrong}; the others are `uncertain`."
+        f"{percent(decision['answered'])} of the test photographs are answered{wrong}; the others are `uncertain`."
     )
 
 

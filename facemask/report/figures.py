@@ -167,14 +167,14 @@ def class_curves(table: pd.DataFrame, x_label: str, y_label: str, x_range: tuple
 def reliability_diagram(table: pd.DataFrame) -> str:
     """Draw accuracy against confidence before and after calibration, from `plots/reliability.csv`.
 
-    The area of a point stands for its number of images.
+    The area of a point stands for its number of photographs.
     """
 
     def draw(axes: Axes) -> None:
         axes.plot([0, 1], [0, 1], color=GREY, linewidth=1, label="perfect calibration")
         for name, colour, marker in (("before", COLOURS[CLASSES[0]], "s"), ("after", BLUE, "o")):
             rows = table[table["calibration"] == name]
-            areas = 20 + 200 * rows["images"] / rows["images"].sum()
+            areas = 20 + 200 * rows["photographs"] / rows["photographs"].sum()
             filled = colour if name == "after" else "none"
             axes.scatter(
                 rows["confidence"],

@@ -10,6 +10,7 @@ import pandas as pd
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
+from facemask.core.metrics import DETAILS
 from facemask.core.tables import Dtype, TableSchema
 from facemask.data.leakage import LEAKS
 from facemask.dataset.manifest import LEFT_OUT, MANIFEST
@@ -46,9 +47,7 @@ _CORRUPTIONS: dict[str, Dtype] = {
 _RISK_COVERAGE: dict[str, Dtype] = {"coverage": "float64", "errors": "float64"}
 _RELIABILITY: dict[str, Dtype] = {
     "calibration": "str",
-    "confidence": "float64",
-    "accuracy": "float64",
-    "images": "int64",
+    **dict.fromkeys(("confidence", "accuracy", "photographs"), "float64"),
 }
 
 
@@ -119,20 +118,20 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
     Raises:
         FacemaskError: a file is missing or is not what its stage writes; the message names the stage to run.
     """
-    metrics, plots, data = project / "metrics", project / "plots", project / "data"
+    details, plots, data = project / DETAILS, project / "plots", project / "data"
     return Findings(
         cards={
             name: _read_json(data / "raw" / f"{name}.json", f"download@{name}", ("kind", "licence", "origin"))
             for name in sorted(sources)
         },
-        data=_read_json(metrics / "data.json", "group", _DATA_KEYS),
-        split=_read_json(metrics / "split.json", "split", ("images", "groups", "label", "source", "leaks")),
-        render=_read_json(metrics / "render.json", "render", ("faces", "without_fit", "images", "label", "kind")),
-        train=_read_json(metrics / "train.json", "train", _TRAIN_KEYS),
-        evaluation=_read_json(metrics / "evaluation.json", "evaluate", ("test", "val")),
-        unseen=_read_json(metrics / "unseen.json", "unseen", ()),
-        slices=_read_json(metrics / "slices.json", "evaluate", ("test", "val")),
-        export=_read_json(metrics / "export.json", "export", _EXPORT_KEYS),
+        data=_read_json(details / "data.json", "group", _DATA_KEYS),
+        split=_read_json(details / "split.json", "split", ("images", "groups", "label", "source", "leaks")),
+        render=_read_json(details / "render.json", "render", ("faces", "without_fit", "images", "label", "kind")),
+        train=_read_json(details / "train.json", "train", _TRAIN_KEYS),
+        evaluation=_read_json(details / "evaluation.json", "evaluate", ("test", "val")),
+        unseen=_read_json(details / "unseen.json", "unseen", ()),
+        slices=_read_json(data / "slices.json", "evaluate", ("test", "val")),
+        export=_read_json(details / "export.json", "export", _EXPORT_KEYS),
         model=_read_json(project / "export" / "labels.json", "export", ("classes", "input", "output")),
         manifest=MANIFEST.read(data / "manifest.csv"),
         left_out=LEFT_OUT.read(data / "left_out.csv"),
@@ -153,9 +152,9 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         risk_coverage=TableSchema({"coverage": "float64", "errors": "float64"}, "evaluate").read(
             plots / "risk_coverage.csv"
         ),
-        robustness=_read_json(metrics / "robustness.json", "robustness", ("images",)),
+        robustness=_read_json(details / "robustness.json", "robustness", ("images",)),
         corruptions=TableSchema(_CORRUPTIONS, "robustness").read(plots / "troubles.csv"),
-        activation=_read_json(metrics / "activation.json", "explain", ("images", "lower_half", "shuffled")),
+        activation=_read_json(details / "activation.json", "explain", ("images", "lower_half", "shuffled")),
         mistakes=_mistakes(PREDICTIONS.read(data / "predictions.csv")),
         samples=_read_bytes(data / "samples.jpg", "group"),
         drawn_masks=_read_bytes(data / "rendered.jpg", "render"),

@@ -68,6 +68,7 @@ def _content(findings: Findings) -> dict[str, Any]:
         "tables": tables,
         "percent": tables.percent,
         "count": tables.count,
+        "photographs": tables.photograph_count,
         "headline": headline(findings),
         "warning": drawn_warning(findings),
         "split_caution": split_caution(findings),

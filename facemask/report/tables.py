@@ -9,7 +9,7 @@ from facemask.dataset.split import DROPPED, PARTS
 from facemask.evaluation.bootstrap import ENOUGH
 from facemask.evaluation.corruptions import CAMERA, FRAMING, level_text
 from facemask.evaluation.corruptions import TITLES as CORRUPTION_TITLES
-from facemask.presentation.table import PART_TITLES, Kind, Table, count, percent, ranged
+from facemask.presentation.table import PART_TITLES, Kind, Table, count, percent, photograph_count, ranged
 from facemask.report.findings import Findings, Json
 
 KINDS = {"kaggle": "Kaggle data set", "folder": "own photographs", "sample": "drawn faces"}
@@ -108,32 +108,37 @@ def parts(findings: Findings) -> Table:
 
 
 def headlines(findings: Findings) -> Table:
-    """Compare the headline figures of test, with intervals, and validation."""
+    """Compare the headline figures of test, with intervals, and validation; and the accuracy by file."""
     rows = []
     for part in ("test", "val"):
         figures = findings.evaluation[part]
         shares = [ranged(figures[name], figures.get("interval", {}).get(name)) for name in _HEADLINES]
-        rows.append((PART_TITLES[part].capitalize(), count(figures["images"]), count(figures["photographs"]), *shares))
-    titles: tuple[tuple[str, Kind], ...] = (("Part", "text"), ("Images", "number"), ("Photographs", "number"))
-    return Table((*titles, *_FIGURE_COLUMNS[1:]), rows)
+        by_file = percent(figures["by_file"]["accuracy"])
+        rows.append(
+            (PART_TITLES[part].capitalize(), count(figures["photographs"]), *shares, count(figures["images"]), by_file)
+        )
+    titles: tuple[tuple[str, Kind], ...] = (("Part", "text"), ("Photographs", "number"))
+    return Table((*titles, *_FIGURE_COLUMNS[1:], ("Files", "number"), ("Accuracy by file", "number")), rows)
 
 
 def per_class(findings: Findings) -> Table:
-    """Show precision, recall and F1 of each class on the test images, with intervals, and its support."""
+    """Show precision, recall and F1 of each class on the test images, with intervals, and its size."""
     rows = []
     for label in CLASSES:
         figures = findings.evaluation["test"]["class"][label]
         bounds = findings.evaluation["test"]["interval"]["class"][label]
         shares = [ranged(figures[name], bounds[name]) for name in ("precision", "recall", "f1")]
-        rows.append((TITLES[label], *shares, count(figures["support"])))
+        rows.append((TITLES[label], *shares, count(figures["photographs"]), count(figures["support"])))
     titles: tuple[tuple[str, Kind], ...] = (("Precision", "number"), ("Recall", "number"), ("F1", "number"))
-    return Table((("Class", "text"), *titles, ("Images", "number")), rows)
+    return Table((("Class", "text"), *titles, ("Photographs", "number"), ("Files", "number")), rows)
 
 
 def confusion(findings: Findings, part: str = "test") -> Table:
-    """Count true against predicted classes."""
+    """Count photographs by true and predicted class."""
     counts = findings.evaluation[part]["confusion"]
-    rows = [(TITLES[actual], *(count(counts[actual][predicted]) for predicted in CLASSES)) for actual in CLASSES]
+    rows = [
+        (TITLES[actual], *(photograph_count(counts[actual][predicted]) for predicted in CLASSES)) for actual in CLASSES
+    ]
     return Table((("True class \\ predicted class", "text"), *_class_columns()), rows)
 
 

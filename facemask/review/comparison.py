@@ -11,6 +11,11 @@ Copies of a photograph are answered alike, so everything that decides counts pho
 - The p-value is that of a sign-flip test: if the models were equally good, each photograph would favour either by
   chance, so the two models' answers are swapped photograph by photograph at random (Good, Permutation, Parametric and
   Bootstrap Tests of Hypotheses, 2005, chapter 3.2).
+- A training with another seed gives other answers, too. The repeats of a training tell how far its figures vary
+  (`evaluation.training_spread`); that spread widens the interval of the difference, by the rule of Zou and Donner for
+  the sum of two independent parts (Construction of confidence limits about effect measures: a general approach,
+  Statistics in Medicine 27, 2008), with Student's t since it is estimated from a few repeats. The p-value is then at
+  least that of the difference divided by its standard error from both parts.
 - McNemar's exact test by image (McNemar, Note on the sampling error of the difference between correlated proportions
   or percentages, Psychometrika 12, 1947) is given beside it, since everybody knows it, and decides nothing: it takes
   copies for independent images.
@@ -22,18 +27,22 @@ so that a loss in a rare class, which hardly moves the accuracy, is not passed o
 """
 
 import io
-from collections.abc import Sequence
+import json
+import math
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from scipy.stats import binomtest
+from scipy.stats import binomtest, norm
+from scipy.stats import t as student_t
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.dataset.predictions import ANSWERS
+from facemask.dataset.predictions import ANSWERS, photograph_weights
 from facemask.evaluation.bootstrap import (
     NORMAL,
     REPLICATES,
@@ -76,8 +85,9 @@ class Difference:
         figure: "accuracy", "balanced_accuracy" or "recall".
         label: the class of a recall, else "".
         before, after: the shares, 0 to 1.
-        low, high: 95 % interval of `after - before`.
-        p: of the sign-flip test by photograph; corrected for multiplicity unless the figure is the accuracy.
+        low, high: 95 % interval of `after - before`, which covers the test photographs and, if known, the trainings.
+        p: of the test by photograph and, if known, of the trainings; corrected for multiplicity unless the
+            figure is the accuracy.
     """
 
     figure: str
@@ -99,6 +109,23 @@ class Difference:
         if self.p > LEVEL or self.low <= 0 <= self.high:
             return Verdict.NO_EVIDENCE
         return Verdict.BETTER if self.change > 0 else Verdict.WORSE
+
+
+@dataclass(frozen=True)
+class TrainingSpread:
+    """Chance of the two trainings in the difference of each figure.
+
+    Attributes:
+        deviations: standard deviation of the difference by figure and label, as in `Difference`.
+        freedom: degrees of freedom of these estimates.
+    """
+
+    deviations: Mapping[tuple[str, str], float]
+    freedom: int
+
+    def half_width(self, figure: str, label: str) -> float:
+        """Return half the width of the 95 % interval of the difference that the trainings alone explain."""
+        return float(student_t.ppf(1 - LEVEL / 2, self.freedom)) * self.deviations.get((figure, label), 0.0)
 
 
 @dataclass(frozen=True)
@@ -158,6 +185,7 @@ class Comparison:
         better, worse: images that only the later, or only the earlier model names right.
         otherwise: images that both name wrong, by different classes.
         mcnemar: p-value of McNemar's exact test by image.
+        spread: what the intervals and p-values say of the chance of the trainings; None if nothing.
         gains, losses: the photographs behind `better` and `worse`, the surest mistakes first.
     """
 
@@ -169,6 +197,7 @@ class Comparison:
     worse: int
     otherwise: int
     mcnemar: float
+    spread: TrainingSpread | None
     gains: tuple[Change, ...]
     losses: tuple[Change, ...]
 
@@ -206,6 +235,21 @@ def read_test(revision: Revision) -> pd.DataFrame:
     if table.empty:
         raise FacemaskError(f"{path} of {revision.name} has no test image: run `dvc repro`, and commit what it makes")
     return table[[*ANSWERS.columns]]
+
+
+def read_evaluation(revision: Revision) -> dict[str, Any]:
+    """Read the figures that the stage `evaluate` wrote; {} if there are none or they cannot be read.
+
+    Revisions before `metrics/details/` have them in `metrics/`.
+    """
+    for folder in ("metrics/details", "metrics"):
+        try:
+            content = json.loads(revision.read(f"{folder}/evaluation.json"))
+        except (MissingFileError, ValueError):
+            continue
+        if isinstance(content, dict) and isinstance(content.get("test"), dict):
+            return content
+    return {}
 
 
 def _read_older(revision: Revision, path: str) -> pd.DataFrame:
@@ -271,11 +315,49 @@ def pair(before: pd.DataFrame, after: pd.DataFrame) -> Pairs:
     )
 
 
-def compare(images: pd.DataFrame, replicates: int = REPLICATES, flips: int = FLIPS, seed: int = 1) -> Comparison:
+def read_spread(before: Revision, after: Revision) -> TrainingSpread | None:
+    """Read how much of a difference between two revisions their trainings explain; see `combine_spreads`."""
+    return combine_spreads(read_evaluation(before), read_evaluation(after))
+
+
+def combine_spreads(before: Mapping[str, Any], after: Mapping[str, Any]) -> TrainingSpread | None:
+    """Combine what two evaluations say of the chance of their trainings.
+
+    If one of them did not measure it, it is taken to vary like the other; None if neither did.
+    """
+    spreads = [found for side in (before, after) if (found := _spread_of(side))]
+    if not spreads:
+        return None
+    sides = spreads if len(spreads) == 2 else spreads * 2
+    names = set(sides[0][0]) & set(sides[1][0])
+    deviations = {name: math.hypot(*(deviations[name] for deviations, _ in sides)) for name in names}
+    return TrainingSpread(deviations, sum(repeats - 1 for _, repeats in spreads))
+
+
+def _spread_of(evaluation: Mapping[str, Any]) -> tuple[dict[tuple[str, str], float], int] | None:
+    """Return the deviation of each figure and the number of repeats; None where there are fewer than two."""
+    try:
+        found = evaluation["training_spread"]
+        repeats = int(found["repeats"])
+        deviations = {(name, ""): float(found[name]) for name in ("accuracy", "balanced_accuracy")}
+        deviations |= {("recall", label): float(value) for label, value in found["recall"].items()}
+    except (KeyError, TypeError, ValueError, AttributeError):  # an older revision, or one repeat
+        return None
+    return (deviations, repeats) if repeats > 1 and all(map(math.isfinite, deviations.values())) else None
+
+
+def compare(
+    images: pd.DataFrame,
+    spread: TrainingSpread | None,
+    replicates: int = REPLICATES,
+    flips: int = FLIPS,
+    seed: int = 1,
+) -> Comparison:
     """Compare two models on the images of `Pairs`.
 
     Args:
         images: `Pairs.images`, at least one row.
+        spread: as returned by `read_spread`; None counts the chance of the test photographs only.
         replicates: how often photographs are drawn for the intervals.
         flips: how often the models are swapped for the test.
         seed: of both; the order of the rows does not matter.
@@ -283,8 +365,10 @@ def compare(images: pd.DataFrame, replicates: int = REPLICATES, flips: int = FLI
     tallied = tally(images, SIDES)
     right_before, right_after = ((images[answer] == images["label"]).to_numpy() for answer in SIDES)
     better, worse = right_after & ~right_before, right_before & ~right_after
-    won, lost = (_by_class(images["label"][chosen]) for chosen in (better, worse))
-    accuracy, *others = _differences(tallied, won, lost, replicates, flips, seed)
+    weights = photograph_weights(images)
+    won, lost = (_by_class(images["label"][chosen], weights[chosen]) for chosen in (better, worse))
+    found = _differences(tallied, won, lost, replicates, flips, seed)
+    accuracy, *others = [_with_spread(one, spread) for one in found] if spread else found
     changed = int(better.sum() + worse.sum())
     return Comparison(
         accuracy=accuracy,
@@ -295,9 +379,20 @@ def compare(images: pd.DataFrame, replicates: int = REPLICATES, flips: int = FLI
         worse=int(worse.sum()),
         otherwise=int((~right_before & ~right_after & (images["before"] != images["after"]).to_numpy()).sum()),
         mcnemar=float(binomtest(int(worse.sum()), changed).pvalue) if changed else 1.0,
+        spread=spread,
         gains=_changes(images[better], "confidence_before"),
         losses=_changes(images[worse], "confidence_after"),
     )
+
+
+def _with_spread(difference: Difference, spread: TrainingSpread) -> Difference:
+    """Widen the interval of a difference, and raise its p-value, by the chance of the trainings."""
+    half = spread.half_width(difference.figure, difference.label)
+    low = difference.change - math.hypot(difference.change - difference.low, half)
+    high = difference.change + math.hypot(difference.high - difference.change, half)
+    error = (high - low) / (2 * NORMAL)
+    p = max(difference.p, 2 * float(norm.sf(abs(difference.change) / error)) if error else 0.0)
+    return replace(difference, low=max(low, -1.0), high=min(high, 1.0), p=p)
 
 
 def sign_flip(tallied: Tally, weights: Floats, flips: int, seed: int) -> Floats:
@@ -305,7 +400,7 @@ def sign_flip(tallied: Tally, weights: Floats, flips: int, seed: int) -> Floats:
 
     Args:
         tallied: of two answers.
-        weights: (figures, classes); what an image of each class counts.
+        weights: (figures, classes); weight of a photograph of each class.
         flips: how often the answers to each photograph are swapped at random.
         seed: of the swapping.
 
@@ -313,7 +408,7 @@ def sign_flip(tallied: Tally, weights: Floats, flips: int, seed: int) -> Floats:
         p-values, two-sided, one for each figure; never below `1 / (flips + 1)` (Phipson and Smyth, Permutation p-values
         should never be zero, Statistical Applications in Genetics and Molecular Biology 9, 2010).
     """
-    right = np.diagonal(tallied.counts, axis1=-2, axis2=-1)
+    right = np.diagonal(tallied.shares, axis1=-2, axis2=-1)
     net, place = np.unique(right[:, 1] - right[:, 0], axis=0, return_inverse=True)
     photographs = np.bincount(place.ravel(), weights=tallied.photographs).astype(np.int64)
     swapped = np.random.default_rng(seed).binomial(photographs, 0.5, size=(flips, len(net)))
@@ -336,50 +431,48 @@ def bonett_price(better: float, worse: float, number: float) -> Interval:
     return max(float(gained - lost - half), -1.0), min(float(gained - lost + half), 1.0)
 
 
-def _differences(
-    tallied: Tally, won: NDArray[np.int64], lost: NDArray[np.int64], replicates: int, flips: int, seed: int
-) -> list[Difference]:
+def _differences(tallied: Tally, won: Floats, lost: Floats, replicates: int, flips: int, seed: int) -> list[Difference]:
     """Compute accuracy, balanced accuracy and the recall of each class that occurs, with p-values uncorrected."""
-    images = tallied.confusion()[0].sum(axis=1)
-    of_class = tallied.photographs @ (tallied.counts[:, 0].sum(axis=2) > 0)
-    occur = np.flatnonzero(images)
+    weight = tallied.confusion()[0].sum(axis=1)
+    of_class = tallied.photographs @ (tallied.shares[:, 0].sum(axis=2) > 0)
+    occur = np.flatnonzero(weight)
     names = [("accuracy", ""), ("balanced_accuracy", ""), *(("recall", CLASSES[index]) for index in occur)]
-    weights = _weights(images)
+    weights = _weights(weight)
     before, after = _figures(tallied.confusion(), occur)
     drawn = _figures(resample(tallied, replicates, seed), occur)
     p = sign_flip(tallied, weights, flips, seed)
     differences = []
     for row, (figure, label) in enumerate(names):
-        number = effective_number(weights[row] * images, of_class)
+        number = effective_number(weights[row] * weight, of_class)
         small = bonett_price(float(weights[row] @ won), float(weights[row] @ lost), number)
         low, high = widest(percentiles(drawn[:, 1, row] - drawn[:, 0, row]), small)
         differences.append(Difference(figure, label, float(before[row]), float(after[row]), low, high, float(p[row])))
     return differences
 
 
-def _figures(confusion: NDArray[np.int64], occur: NDArray[np.intp]) -> Floats:
+def _figures(confusion: Floats, occur: NDArray[np.intp]) -> Floats:
     """Compute accuracy, balanced accuracy and the recalls of the classes that occur: (..., figures)."""
     values = figures(confusion)
     headlines = np.stack([values["accuracy"], values["balanced_accuracy"]], axis=-1)
     return np.concatenate([headlines, values["recall"][..., occur]], axis=-1)
 
 
-def _weights(images: NDArray[np.int64]) -> Floats:
-    """Return the weight of one image of each class in accuracy, balanced accuracy and recalls.
+def _weights(photographs: Floats) -> Floats:
+    """Return the weight of one photograph of each class in accuracy, balanced accuracy and recalls.
 
     Args:
-        images: (classes,); how many images each class has.
+        photographs: (classes,); how many photographs each class has.
 
     Returns:
         (figures, classes).
     """
-    each = np.divide(1.0, images, out=np.zeros(len(images)), where=images > 0)
-    recalls = np.diag(each)[images > 0]
-    return np.vstack([np.full(len(images), 1 / images.sum()), each / len(recalls), recalls])
+    each = np.divide(1.0, photographs, out=np.zeros(len(photographs)), where=photographs > 0)
+    recalls = np.diag(each)[photographs > 0]
+    return np.vstack([np.full(len(photographs), 1 / photographs.sum()), each / len(recalls), recalls])
 
 
-def _by_class(labels: pd.Series) -> NDArray[np.int64]:
-    return labels.value_counts().reindex(CLASSES, fill_value=0).to_numpy(dtype=np.int64)
+def _by_class(labels: pd.Series, weights: Floats) -> Floats:
+    return pd.Series(weights).groupby(labels.to_numpy()).sum().reindex(CLASSES, fill_value=0).to_numpy(dtype=float)
 
 
 def _corrected(differences: Sequence[Difference]) -> tuple[Difference, ...]:

@@ -1,7 +1,6 @@
 """Comparison of two revisions as text, Markdown or an HTML page."""
 
 import hashlib
-import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,18 @@ from facemask.dataset.archive import Archive
 from facemask.presentation.markup import html_environment, markdown_environment, text_table
 from facemask.presentation.table import Table, count, percent, ranged
 from facemask.presentation.thumbnails import LARGE, read_pictures
-from facemask.review.comparison import Change, Comparison, Difference, Pairs, Verdict, compare, pair, read_test
+from facemask.review.comparison import (
+    Change,
+    Comparison,
+    Difference,
+    Pairs,
+    Verdict,
+    compare,
+    pair,
+    read_evaluation,
+    read_spread,
+    read_test,
+)
 from facemask.review.revisions import MissingFileError, Revision
 
 LISTED = 10  # photographs that got worse, and that got better, in text and Markdown
@@ -36,7 +46,7 @@ class Compared:
         comparison: what was found.
         settings: key, value before and value after of each setting that differs; None if those of a revision can't be
             read.
-        reported: for each revision, what its `metrics/evaluation.json` says of its own test images; None if nothing.
+        reported: for each revision, what its evaluation says of its own test images; None if nothing.
     """
 
     before: str
@@ -58,7 +68,7 @@ def compare_revisions(before: Revision, after: Revision) -> Compared:
         before=before.name,
         after=after.name,
         pairs=pairs,
-        comparison=compare(pairs.images),
+        comparison=compare(pairs.images, read_spread(before, after)),
         settings=changed_settings(before, after),
         reported=(_reported(before), _reported(after)),
     )
@@ -178,9 +188,14 @@ def figures_table(comparison: Comparison) -> Table:
 
 def about_p(comparison: Comparison) -> str:
     """Explain the intervals and p-values of `figures_table`."""
+    chance = (
+        "the chance of the test photographs and that of the trainings"
+        if comparison.spread
+        else "the chance of the test photographs, not that of the trainings, which neither revision measured"
+    )
     return (
-        "Intervals and p-values count photographs, not their copies. The accuracy decides; the p-values of the "
-        f"other figures are corrected for being {len(comparison.others)} (Holm), their intervals are not."
+        f"Each photograph counts once. Intervals and p-values cover {chance}. The accuracy decides; the p-values of "
+        f"the other figures are corrected for being {len(comparison.others)} (Holm), their intervals are not."
     )
 
 
@@ -273,12 +288,8 @@ def about_settings(settings: Sequence[tuple[str, str, str]] | None) -> list[str]
 
 
 def _reported(revision: Revision) -> Mapping[str, Any] | None:
-    try:
-        test = json.loads(revision.read("metrics/evaluation.json"))["test"]
-        complete = {"images", "accuracy", "balanced_accuracy", "macro_f1"} <= set(test)
-    except (MissingFileError, ValueError, KeyError, TypeError):
-        return None
-    return test if complete else None
+    test = read_evaluation(revision).get("test", {})
+    return test if {"images", "accuracy", "balanced_accuracy", "macro_f1"} <= set(test) else None
 
 
 def read_changed(archive: Path, comparison: Comparison) -> dict[str, bytes]:

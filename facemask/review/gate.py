@@ -14,7 +14,16 @@ from pydantic import ValidationError
 
 from facemask.core.errors import FacemaskError
 from facemask.core.params import GateParams
-from facemask.review.comparison import Comparison, Difference, IncomparableError, Verdict, compare, pair, read_test
+from facemask.review.comparison import (
+    Comparison,
+    Difference,
+    IncomparableError,
+    Verdict,
+    compare,
+    pair,
+    read_spread,
+    read_test,
+)
 from facemask.review.comparison_page import points, title, which_images
 from facemask.review.revisions import MissingFileError, Revision
 
@@ -77,7 +86,7 @@ def evaluate_gate(before: Revision, after: Revision, if_comparable: bool = False
         if not if_comparable:
             raise
         return Judgement(True, f"The gate was not asked: {error}.", ())
-    comparison = compare(pairs.images)
+    comparison = compare(pairs.images, read_spread(before, after))
     judgement = judge(comparison, read_limits(before))
     return replace(judgement, sentence=f"{judgement.sentence} {which_images(pairs, comparison)}")
 

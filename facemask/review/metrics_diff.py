@@ -6,7 +6,7 @@ from typing import Any
 
 from facemask.core.classes import CLASSES, TITLES
 from facemask.dataset.split import DROPPED, PARTS
-from facemask.presentation.table import PART_TITLES, Kind, Table, count, percent, ranged
+from facemask.presentation.table import PART_TITLES, Kind, Table, count, percent, photograph_count, ranged
 
 Metrics = Mapping[str, Any]  # what the files in metrics/ hold, by their names, such as "evaluation"
 
@@ -48,11 +48,12 @@ def by_class(before: Metrics, after: Metrics) -> Table:
 
 
 def confusion(before: Metrics, after: Metrics) -> Table:
-    """Show how many images of each class were called what, as "30 to 29" where the number changed."""
+    """Show how many photographs of each class were predicted as what, as "30 to 29" where the number changed."""
     rows = []
     for actual in CLASSES:
         pairs = [
-            [_count(_number(side, *_TEST, "confusion", actual, said)) for side in (before, after)] for said in CLASSES
+            [_photographs(_number(side, *_TEST, "confusion", actual, said)) for side in (before, after)]
+            for said in CLASSES
         ]
         cells = [old if old == new else f"{old} to {new}" for old, new in pairs]
         rows.append((TITLES[actual], *cells))
@@ -61,14 +62,14 @@ def confusion(before: Metrics, after: Metrics) -> Table:
     return Table((("True class", "text"), *titles), rows if known else [])
 
 
-def confusion_counts(metrics: Metrics) -> dict[str, dict[str, int]] | None:
-    """Return the counts of true against predicted class, or None where a run has none."""
+def confusion_counts(metrics: Metrics) -> dict[str, dict[str, float]] | None:
+    """Return the photographs by true and predicted class, or None where a run has none."""
     found = {
         actual: {said: _number(metrics, *_TEST, "confusion", actual, said) for said in CLASSES} for actual in CLASSES
     }
     if any(number is None for row in found.values() for number in row.values()):
         return None
-    return {actual: {said: int(number or 0) for said, number in row.items()} for actual, row in found.items()}
+    return {actual: {said: number or 0.0 for said, number in row.items()} for actual, row in found.items()}
 
 
 def data_counts(before: Metrics, after: Metrics) -> Table:
@@ -157,6 +158,10 @@ def _percent(share: float | None) -> str:
 
 def _count(number: float | None) -> str:
     return ABSENT if number is None else count(round(number))
+
+
+def _photographs(number: float | None) -> str:
+    return ABSENT if number is None else photograph_count(number)
 
 
 def _plain(number: float | None) -> str:

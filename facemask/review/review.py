@@ -50,7 +50,7 @@ SENTENCE = 1000  # characters, in Markdown
 COMMENT = 60_000  # characters; GitHub takes 65,536 in a comment, and whoever posts this may add to it
 
 CURVES = ("loss", "accuracy")
-SLICES = "slices.json"  # hundreds of figures, which would bury the others
+SLICES = "slices.json"  # of older revisions: hundreds of figures, which would bury the others
 DATA_TABLES = ("data/manifest.csv", "data/split.csv")
 
 Stages = Mapping[str, Any]  # entries of dvc.lock, by stage
@@ -110,7 +110,7 @@ class Review:
     lead: Sequence[str]
     sections: Sequence[Section]
     compared: Compared | None
-    confusions: tuple[dict[str, dict[str, int]] | None, dict[str, dict[str, int]] | None]
+    confusions: tuple[dict[str, dict[str, float]] | None, dict[str, dict[str, float]] | None]
 
 
 def review_revisions(before: Revision, after: Revision) -> Review:
@@ -320,7 +320,7 @@ def _figures(metrics: tuple[metrics_diff.Metrics, metrics_diff.Metrics], moved: 
         "Other numbers that differ": metrics_diff.not_shown_above(moved),
     }
     if all(metrics) and not moved.rows:
-        sentences.append("No number in metrics/ differs, those of slices aside.")
+        sentences.append("No number in metrics/ differs.")
     return Section("Figures", sentences, {title: table for title, table in found.items() if table.rows})
 
 
@@ -383,12 +383,17 @@ def _read_history(revision: Revision) -> dict[str, Sequence[float]]:
 
 
 def _read_metrics(revision: Revision) -> dict[str, Any]:
-    """Read the JSON files in `metrics/`, by their names; what is missing or cannot be read is left out."""
-    try:
-        names = [name for name in revision.names("metrics") if name.endswith(".json") and name != SLICES]
-    except FacemaskError:
-        return {}
-    found = {name.removesuffix(".json"): _read_json(revision, f"metrics/{name}") for name in names}
+    """Read all figures of a revision, by the names of their files; what is missing or cannot be read is left out.
+
+    Revisions before `metrics/details/` have them in `metrics/`.
+    """
+    found: dict[str, Any] = {}
+    for folder in ("metrics", "metrics/details"):
+        try:
+            names = [name for name in revision.names(folder) if name.endswith(".json") and name != SLICES]
+        except FacemaskError:
+            continue
+        found |= {name.removesuffix(".json"): _read_json(revision, f"{folder}/{name}") for name in names}
     return {name: content for name, content in found.items() if content}
 
 

@@ -23,6 +23,7 @@ from facemask.models.frozen_layers import FrozenLayers
 from facemask.training.augmentation import augment
 from facemask.training.checkpoint import fingerprint
 from facemask.training.distributed import DistributedContext
+from facemask.training.folds import arrange_by_fold, assign_folds
 from facemask.training.sampler import sample_epoch
 from facemask.training.timer import Timer
 
@@ -65,12 +66,27 @@ class FeatureContext:
     timer: Timer
 
 
-def plain_maps(context: FeatureContext, names: Sequence[str]) -> Maps:
+def plain_maps(context: FeatureContext, names: Sequence[str], title: str) -> Maps:
     """Compute the feature maps of images without augmentation: float16 (n, height, width, channels)."""
     side = context.settings.image_size
     return _compute_maps(
-        lambda place: read_image(context.archives, names[place], side), range(len(names)), context, "val"
+        lambda place: read_image(context.archives, names[place], side), range(len(names)), context, title
     )
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One view of each sample of an epoch: this process' share, batch by batch.
+
+    Attributes:
+        maps: float16 (n, height, width, channels), possibly memory-mapped.
+        labels: float32 (n, 3), one-hot.
+        folds: int64 (batches,); all samples of a batch are of one fold.
+    """
+
+    maps: Maps
+    labels: NDArray[np.float32]
+    folds: NDArray[np.int64]
 
 
 class Views:
@@ -86,31 +102,21 @@ class Views:
             folder: for the cached maps.
         """
         self._context, self._training = context, training
+        self._folds = assign_folds(training, context.settings.repeats, context.settings.seed)
         self._cache = _MapCache(folder, context.settings.kept_views)
         depends_on = context.settings.model_dump(exclude=_WITHOUT_EFFECT)
         process = f"{context.distributed.worker} of {context.distributed.workers}"
         self._name = fingerprint(depends_on, *inputs, training.to_csv(), process)
 
-    def of_epoch(self, epoch: int) -> tuple[Maps, NDArray[np.float32]]:
-        """Return this process' share of an epoch's views, batch by batch.
-
-        With fewer passes than epochs (`train.views`), passes are repeated with their batches in another order.
-
-        Returns:
-            float16 (n, height, width, channels), possibly memory-mapped, and one-hot labels, float32 (n, 3).
-        """
+    def of_epoch(self, epoch: int) -> Pass:
+        """Return the views of an epoch. With fewer passes than epochs (`train.views`), passes are repeated."""
         settings = self._context.settings
         number = epoch % settings.views
-        order = sample_epoch(self._training, settings, number)
         size = settings.batch_size
-        places = np.arange(len(order)).reshape(-1, size)[:, self._context.distributed.shard(size)]
-        maps = self._cache.get(f"{self._name}-{number}", lambda: self._compute(order, places.ravel(), number))
-        labels = one_hot(self._training["label"].iloc[order[places.ravel()]].tolist())
-        if epoch == number:
-            return maps, labels
-        batches = np.random.default_rng([settings.seed, epoch]).permutation(len(places))
-        again = np.arange(places.size).reshape(places.shape)[batches].ravel()
-        return maps[again], labels[again]
+        order, folds = arrange_by_fold(sample_epoch(self._training, settings, number), self._folds, size)
+        places = np.arange(len(order)).reshape(-1, size)[:, self._context.distributed.shard(size)].ravel()
+        maps = self._cache.get(f"{self._name}-{number}", lambda: self._compute(order, places, number))
+        return Pass(maps, one_hot(self._training["label"].iloc[order[places]].tolist()), folds)
 
     def _compute(self, order: NDArray[np.int64], places: NDArray[np.int64], number: int) -> Maps:
         settings = self._context.settings

@@ -16,11 +16,11 @@ class History:
     """Figures of the finished epochs.
 
     Attributes:
-        best: weights of the epoch with the lowest validation loss; those at the start before the first epoch.
+        best: weights of each repeat at the epoch with the lowest validation loss; none before the first epoch.
         rows: for each epoch loss, accuracy, validation loss and validation accuracy.
     """
 
-    best: Sequence[np.ndarray]
+    best: Sequence[Sequence[np.ndarray]] = ()
     rows: list[tuple[float, ...]] = field(default_factory=list)
 
     @property
@@ -34,20 +34,22 @@ class History:
         losses = [row[2] for row in self.rows]
         return len(losses) - 1 - losses.index(min(losses)) if losses else 0
 
-    def add(self, figures: tuple[float, float, float, float], weights: Sequence[np.ndarray]) -> None:
-        """Add an epoch, and keep its weights if it is the best so far."""
+    def add(self, figures: tuple[float, float, float, float], weights: Sequence[Sequence[np.ndarray]]) -> None:
+        """Add an epoch, and keep the weights of its repeats if it is the best so far."""
         self.rows.append(figures)
         if self.epochs_since_best == 0:
             self.best = weights
 
     def arrays(self) -> Arrays:
         """Return the history as named arrays, for a checkpoint."""
-        return {"rows": np.array(self.rows), **numbered("best", self.best)}
+        best = [numbered(f"best/{repeat}", weights) for repeat, weights in enumerate(self.best)]
+        return {"rows": np.array(self.rows), **dict(item for arrays in best for item in arrays.items())}
 
     def restore(self, state: Arrays) -> None:
         """Restore what `arrays` returned."""
         self.rows = [tuple(row) for row in state["rows"].tolist()]
-        self.best = listed("best", state)
+        repeats = len({key.split("/")[1] for key in state if key.startswith("best/")})
+        self.best = [listed(f"best/{repeat}", state) for repeat in range(repeats)]
 
     def table(self) -> pd.DataFrame:
         """Return a row for each epoch, columns `HISTORY`."""

@@ -30,8 +30,8 @@ class Network:
         policy: the Keras dtype policy in use.
     """
 
-    def __init__(self, backbone: Path, steps: int, settings: TrainParams, distributed: DistributedContext) -> None:
-        """Build the network from the weights of `backbone`, to be trained for `steps` steps.
+    def __init__(self, backbone: Path, settings: TrainParams, distributed: DistributedContext) -> None:
+        """Build the network from the weights of `backbone`.
 
         Raises:
             FacemaskError: the weights do not fit, or `train.from_layer` does not exist.
@@ -44,7 +44,7 @@ class Network:
             self.frozen, self.upper = split_model(self._model, settings.from_layer)
             self.logits = self._model.get_layer(LOGITS_LAYER)
             self.variables = [*self.upper.trainable_variables, *self.logits.trainable_variables]
-            optimizer = keras.optimizers.Adam(learning_rate(steps, settings))
+            optimizer = keras.optimizers.Adam(settings.learning_rate)
             if self.policy == "mixed_float16":
                 optimizer = keras.optimizers.LossScaleOptimizer(optimizer)
             optimizer.build(self.variables)
@@ -69,6 +69,10 @@ class Network:
         for variable, value in zip(self.variables, values, strict=True):
             variable.assign(value)
 
+    def set_learning_rate(self, rate: float) -> None:
+        """Set the learning rate of the next steps."""
+        self.optimizer.learning_rate = rate
+
     def optimizer_state(self) -> list[np.ndarray]:
         """Copy the state of the optimizer."""
         return [variable.numpy() for variable in self.optimizer.variables]
@@ -90,19 +94,6 @@ class Network:
 
     def _softmax(self, maps: Any) -> Any:
         return tf.nn.softmax(tf.cast(self.logits(self.upper(maps, training=False)), tf.float32))
-
-
-def learning_rate(steps: int, settings: TrainParams) -> Any:
-    """Return the learning rate schedule: linear warm-up, then cosine decay to zero.
-
-    Without the warm-up Adam's first steps, which are as large as its later ones, would destroy what ImageNet taught.
-    """
-    return keras.optimizers.schedules.CosineDecay(
-        0.0,
-        max(1, steps - settings.warmup),
-        warmup_target=settings.learning_rate,
-        warmup_steps=settings.warmup,
-    )
 
 
 def _batches(maps: Maps) -> Iterator[Any]:

@@ -5,29 +5,31 @@ normalisation stays in inference mode, as in https://keras.io/guides/transfer_le
 measured effect of each choice.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
+from facemask.core.classes import CLASSES
 from facemask.core.hashing import digest
 from facemask.core.params import TrainParams
 from facemask.dataset.archive import Archives
+from facemask.dataset.predictions import with_probabilities
 from facemask.dataset.split import part_of
 from facemask.dataset.synthetic import SOURCE
 from facemask.models.frozen_layers import build_frozen_layers, choose_backend
 from facemask.models.tensorflow import make_deterministic
-from facemask.training.averaging import AVERAGE_EVERY, WeightAverage
-from facemask.training.checkpoint import Arrays, Checkpoint, fingerprint, listed, numbered
+from facemask.training.checkpoint import Arrays, Checkpoint, fingerprint
 from facemask.training.distributed import connect
-from facemask.training.feature_cache import FeatureContext, Maps, Views, plain_maps
+from facemask.training.feature_cache import FeatureContext, Views, plain_maps
+from facemask.training.folds import assign_folds, choose_held_out
 from facemask.training.history import History
 from facemask.training.linear_probe import fit_logits
 from facemask.training.network import Network
-from facemask.training.sampler import samples_per_epoch
+from facemask.training.repeat import Repeat, Weights
 from facemask.training.step import TrainingStep
 from facemask.training.timer import Timer
 from facemask.training.validation import Validation
@@ -47,9 +49,29 @@ class WorkFolders:
     views: Path
 
 
+@dataclass(frozen=True)
+class Trained:
+    """Result of a training.
+
+    Attributes:
+        model: the Keras model, float32.
+        repeats: the trained weights of each repeat, at the same epoch as those of the model.
+        history: one row per epoch, columns `HISTORY`; validation is weighted by `balanced_weights`.
+        out_of_fold: predictions of training images by the repeat that left them out, columns `PREDICTIONS`; no rows
+            without repeats.
+        is_chief: whether this process is to write the outputs, which only one of several workers does.
+    """
+
+    model: Any
+    repeats: Sequence[Sequence[np.ndarray]]
+    history: pd.DataFrame
+    out_of_fold: pd.DataFrame
+    is_chief: bool
+
+
 def train(
     archives: Archives, rows: pd.DataFrame, backbone: Path, settings: TrainParams, folders: WorkFolders
-) -> tuple[Any, pd.DataFrame, bool]:
+) -> Trained:
     """Train the classifier; the test part is not used.
 
     An interrupted training resumes after its last epoch when it is called again with the same arguments, and ends with
@@ -63,9 +85,7 @@ def train(
         folders: for checkpoints and cached feature maps.
 
     Returns:
-        The Keras model, float32, with the weights of the epoch of the lowest validation loss; the history, one row per
-        epoch with the columns `HISTORY`, validation weighted by `photograph_weights`; and whether this process is to
-        write the outputs, which only one of several workers does.
+        The weights are those of the epoch in which the model has the lowest validation loss.
 
     Raises:
         FacemaskError: the weights do not fit, `train.from_layer` does not exist, the devices are unavailable, or
@@ -75,81 +95,87 @@ def train(
     distributed = connect(settings.distribution, settings.batch_size)
     timer = Timer()
     training, validation = part_of(rows, "train"), part_of(rows, "val")
-    steps = settings.epochs * samples_per_epoch(len(training), settings) // settings.batch_size
-    network = Network(backbone, steps, settings, distributed)
+    network = Network(backbone, settings, distributed)
     step = TrainingStep(network, settings, distributed)
-    average = WeightAverage(network.weights(), settings.averaging)
-    history = History(network.weights())
+    start = network.weights(), network.optimizer_state()
+    # Each leaves out the fold of its number; the last, whose number is no fold, becomes the model.
+    numbers = [*range(settings.repeats), max(settings.repeats, 1)]
+    repeats = [Repeat(number, *start, settings) for number in numbers]
+    history = History()
 
     backend = choose_backend() if settings.engine == "auto" else settings.engine
     inputs = [digest(file) for file in (*archives.paths, backbone)]
     context = FeatureContext(archives, settings, build_frozen_layers(network.frozen, backend), distributed, timer)
     views = Views(context, training, inputs, folders.views)
-    validator = Validation(validation, plain_maps(context, list(validation["id"])))
+    validator = Validation(validation, plain_maps(context, list(validation["id"]), "val"))
 
     checkpoint = Checkpoint(folders.states, fingerprint(settings.model_dump(), *inputs, rows.to_csv()))
     if state := distributed.broadcast(checkpoint.load()):
-        restore(state, network, average, history)
+        history.restore(state)
+        for repeat in repeats:
+            repeat.restore(state)
         print(f"resuming an interrupted training after epoch {history.epoch}", flush=True)
 
     while history.epoch < settings.epochs and history.epochs_since_best < settings.patience:
-        maps, labels = views.of_epoch(history.epoch)
+        data = views.of_epoch(history.epoch)
         with distributed.report_lost_workers():
             if history.epoch == 0:
-                with timer.time("linear probe", len(maps)):
-                    fit_logits(network, maps, labels, settings.batch_size, distributed)
-                average = WeightAverage(network.weights(), settings.averaging)
-            loss, accuracy = train_epoch(step, average, maps, labels, history.epoch, timer)
-            weights = network.weights()
-            network.set_weights(average.weights)
+                with timer.time("linear probe", len(data.maps)):
+                    fit_logits(network, data, repeats, settings.batch_size, distributed)
+            for repeat in repeats:
+                loss, accuracy = repeat.train_epoch(step, data, history.epoch, timer)
+            averages = [repeat.average.weights for repeat in repeats]
+            network.set_weights(averages[-1])
             val_loss, val_accuracy = distributed.broadcast_figures(validator.evaluate(network))
-            history.add((loss, accuracy, val_loss, val_accuracy), network.weights())
-            network.set_weights(weights)
+            history.add((loss, accuracy, val_loss, val_accuracy), averages)
         if distributed.is_chief:
-            checkpoint.save(state_of(network, average, history))
+            checkpoint.save(state_of(history, repeats))
         print(
             f"epoch {history.epoch} of {settings.epochs}: loss {loss:.4f}, accuracy {accuracy:.4f}; "
             f"val loss {val_loss:.4f}, val accuracy {val_accuracy:.4f}",
             flush=True,
         )
+    *of_repeats, best = history.best
+    out_of_fold = predict_out_of_fold(network, of_repeats, context, training)
     print(f"time: {timer.report()}", flush=True)
-    return network.finished_model(history.best), history.table(), distributed.is_chief
+    return Trained(network.finished_model(best), of_repeats, history.table(), out_of_fold, distributed.is_chief)
 
 
-def train_epoch(
-    step: TrainingStep, average: WeightAverage, maps: Maps, labels: NDArray[np.float32], epoch: int, timer: Timer
-) -> tuple[float, float]:
-    """Train on this process' share of one epoch, batch by batch; return the mean loss and accuracy."""
-    share = step.images_of_this_process
-    steps = len(maps) // share
-    totals = np.zeros(2)
-    for number in range(steps):
-        with timer.time("trained layers", share):
-            batch = slice(number * share, (number + 1) * share)
-            rng = np.random.default_rng([step.settings.seed, epoch, number])
-            totals += step(maps[batch].astype(np.float32), labels[batch], rng)
-            if (number + 1) % AVERAGE_EVERY == 0 or number + 1 == steps:
-                average.update(step.network.weights(), epoch * steps + number + 1, since=number % AVERAGE_EVERY + 1)
-    loss, accuracy = totals / steps
-    return float(loss), float(accuracy)
-
-
-def state_of(network: Network, average: WeightAverage, history: History) -> Arrays:
+def state_of(history: History, repeats: Sequence[Repeat]) -> Arrays:
     """Collect everything that the next epoch depends on."""
-    return (
-        history.arrays()
-        | numbered("weights", network.weights())
-        | numbered("averages", average.weights)
-        | numbered("optimizer", network.optimizer_state())
-    )
+    state = history.arrays()
+    for repeat in repeats:
+        state |= repeat.arrays()
+    return state
 
 
-def restore(state: Arrays, network: Network, average: WeightAverage, history: History) -> None:
-    """Restore what `state_of` collected."""
-    history.restore(state)
-    network.set_weights(listed("weights", state))
-    average.weights = listed("averages", state)
-    network.set_optimizer_state(listed("optimizer", state))
+def predict_out_of_fold(
+    network: Network, of_repeats: Sequence[Weights], context: FeatureContext, training: pd.DataFrame
+) -> pd.DataFrame:
+    """Predict training images by the repeat that left them out.
+
+    Args:
+        network: its weights are overwritten.
+        of_repeats: trained weights of each repeat.
+        context: what feature maps are computed with.
+        training: the training images, columns id, source, label, group and part.
+
+    Returns:
+        Columns `PREDICTIONS`, one row for each image of `choose_held_out`; no rows without repeats.
+    """
+    settings = context.settings
+    table = choose_held_out(training, settings.seed)
+    table = table if of_repeats else table.head(0)
+    probabilities = np.zeros((len(table), len(CLASSES)), np.float32)
+    if len(table):
+        folds = pd.Series(assign_folds(training, settings.repeats, settings.seed), training["id"])[table["id"]]
+        maps = plain_maps(context, list(table["id"]), "held-out images")
+        for number, weights in enumerate(of_repeats):
+            left_out = (folds == number).to_numpy()
+            if left_out.any():
+                network.set_weights(weights)
+                probabilities[left_out] = network.predict(maps[left_out])
+    return with_probabilities(table, probabilities)
 
 
 def summarise(model: Any, rows: pd.DataFrame, history: pd.DataFrame) -> dict[str, Any]:

@@ -118,7 +118,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write_csv(tmp_path / "data/rendered.csv", SYNTHETIC.columns, drawn[[*SYNTHETIC.columns]].to_numpy().tolist())
     write_backbone(tmp_path / "models/backbone.weights.h5", BackboneParams(source="none"))
     settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    settings["train"] |= {"image_size": 32, "epochs": 1, "draws": 48, "views": 1}
+    settings["train"] |= {"image_size": 32, "epochs": 1, "draws": 48, "views": 1, "repeats": 0}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path

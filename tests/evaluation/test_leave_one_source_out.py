@@ -86,7 +86,7 @@ def run_stage(folder: Path) -> subprocess.CompletedProcess[str]:
 def test_nothing_is_trained_unless_it_is_asked_for(tmp_path: Path) -> None:
     done = run_stage(project(tmp_path, enabled=False))
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
-    assert json.loads((tmp_path / "metrics/unseen.json").read_text(encoding="utf-8")) == {}
+    assert json.loads((tmp_path / "metrics/details/unseen.json").read_text(encoding="utf-8")) == {}
 
 
 @pytest.mark.slow
@@ -104,7 +104,7 @@ def test_one_source_alone_cannot_be_left_out(tmp_path: Path) -> None:
 def test_each_source_is_tested_by_a_model_that_never_saw_it(tmp_path: Path) -> None:
     done = run_stage(project(tmp_path, enabled=True))
     assert done.returncode == 0, done.stderr
-    unseen = json.loads((tmp_path / "metrics/unseen.json").read_text(encoding="utf-8"))
+    unseen = json.loads((tmp_path / "metrics/details/unseen.json").read_text(encoding="utf-8"))
     assert {name: figures["images"] for name, figures in unseen.items()} == {"a": 60, "b": 60}
     assert min(figures["accuracy"] for figures in unseen.values()) > 0.6  # chance: a third
     assert not (tmp_path / ".facemask/unseen").exists()

@@ -65,8 +65,12 @@ def test_figures_are_those_counted_by_hand() -> None:
     assert test["accuracy"] == pytest.approx(4 / 6)
     assert test["balanced_accuracy"] == pytest.approx((1 / 2 + 1 + 1 / 2) / 3)
     assert test["macro_f1"] == pytest.approx((0.5 + 0.8 + 2 / 3) / 3)
-    assert test["class"][WITH] == pytest.approx({"precision": 2 / 3, "recall": 1, "f1": 0.8, "support": 2})
-    assert test["class"][INCORRECT] == pytest.approx({"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2})
+    assert test["class"][WITH] == pytest.approx(
+        {"precision": 2 / 3, "recall": 1, "f1": 0.8, "support": 2, "photographs": 2}
+    )
+    assert test["class"][INCORRECT] == pytest.approx(
+        {"precision": 0.5, "recall": 0.5, "f1": 0.5, "support": 2, "photographs": 2}
+    )
     assert test["confusion"][WITHOUT] == {INCORRECT: 1, WITH: 0, WITHOUT: 1}
 
 
@@ -75,6 +79,18 @@ def test_balanced_accuracy_does_not_hide_a_class_that_is_never_found() -> None:
     test = evaluated(table)["test"]
     assert test["accuracy"] == pytest.approx(0.98)
     assert test["balanced_accuracy"] == pytest.approx(1 / 3)
+
+
+def test_a_photograph_counts_once_however_many_copies_it_has() -> None:
+    table = predictions([(WITH, WITH), (WITHOUT, WITHOUT), *[(WITHOUT, WITH)] * 48])
+    table.loc[2:, "group"] = "one photograph"
+    test = evaluated(table)["test"]
+    assert (test["images"], test["photographs"]) == (50, 3)
+    assert test["accuracy"] == pytest.approx(2 / 3)
+    assert test["by_file"]["accuracy"] == pytest.approx(2 / 50)
+    assert test["class"][WITHOUT]["recall"] == pytest.approx(1 / 2)
+    assert test["class"][WITHOUT]["photographs"] == 2
+    assert test["confusion"][WITHOUT] == pytest.approx({INCORRECT: 0, WITH: 1, WITHOUT: 1})
 
 
 def test_validation_and_test_are_separate() -> None:

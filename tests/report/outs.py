@@ -11,6 +11,7 @@ from PIL import Image
 
 from facemask.core.classes import CLASSES
 from facemask.core.files import write_bytes, write_csv, write_json, write_text
+from facemask.core.metrics import DETAILS
 from facemask.core.params import JunkParams, MergeParams, SplitParams
 from facemask.core.tables import write_table
 from facemask.data import merge, summary
@@ -129,7 +130,7 @@ def _group(project: Path, merged: merge.Merged, copies: Sequence[Sequence[str]])
     MANIFEST.write(data / "manifest.csv", table)
     left_out = pd.DataFrame(merged.left_out, columns=LEFT_OUT.columns)
     described = summary.describe(table, left_out, 1)
-    write_json(project / "metrics" / "data.json", described)
+    write_json(project / DETAILS / "data.json", described)
     with Archive(data / "images.zip") as archive:
         thumbnails = read_thumbnails(archive, choose_samples(table, 4, 1))
     write_bytes(data / "samples.jpg", contact_sheet(thumbnails, described["label"]))
@@ -151,14 +152,14 @@ def _split(project: Path, leaks: Sequence[float], settings: SplitParams) -> None
         "suspicious_pairs": int(pairs["suspicious"].sum()),
         "highest_similarity": max(leaks, default=0.0),
     }
-    write_json(project / "metrics" / "split.json", {**count_parts(table), "leaks": found})
+    write_json(project / DETAILS / "split.json", {**count_parts(table), "leaks": found})
 
 
 def _render(project: Path) -> None:
     labels = {"mask_weared_incorrect": 7, "with_mask": 4, "without_mask": 1}
     kinds = {"right": 4, "nose_out": 5, "mouth_out": 2, "below_chin": 0, "chin_out": 0, "bare": 1}
     counts = {"faces": 7, "without_fit": 1, "cut_outs": 0, "images": 12, "label": labels, "kind": kinds, "style": {}}
-    write_json(project / "metrics" / "render.json", counts)
+    write_json(project / DETAILS / "render.json", counts)
     with Archive(project / "data" / "images.zip") as archive:
         thumbnails = read_thumbnails(archive, {"right": archive.names[:2]})
     write_bytes(project / "data" / "rendered.jpg", contact_sheet(thumbnails, {"right": 4}))
@@ -172,7 +173,7 @@ def _train_and_export(project: Path) -> None:
     )
     figures: dict[str, Any] = {"epochs": 3, "best_epoch": 3, "best_val_loss": 0.3, "best_val_accuracy": 0.95}
     images, parameters = {"train": 40, "rendered": 12, "val": 9}, {"total": 2_261_827, "trained": 3_843}
-    write_json(project / "metrics" / "train.json", figures | {"images": images, "parameters": parameters})
+    write_json(project / DETAILS / "train.json", figures | {"images": images, "parameters": parameters})
     _export(project)
 
 
@@ -187,7 +188,7 @@ def _export(project: Path) -> None:
         "int8_loss": {"points": 0.87, "worse": 1, "better": 0, "p": 0.5},
         "parity_images": 115,
     }
-    write_json(project / "metrics" / "export.json", exported)
+    write_json(project / DETAILS / "export.json", exported)
     write_json(
         project / "export" / "labels.json",
         {
@@ -219,9 +220,9 @@ def _evaluate(project: Path, wrong: Sequence[float]) -> None:
     manifest = MANIFEST.read(project / "data" / "manifest.csv")
     decision = Decision(temperature=0.8, costs=cost_table(1, 1, 1), thresholds=dict.fromkeys(CLASSES, 0.85))
     write_decision(project / "models" / "decision.json", decision)
-    write_json(project / "metrics" / "evaluation.json", evaluate(predictions, predictions, decision))
-    write_json(project / "metrics" / "slices.json", evaluate_slices(predictions, manifest))
-    write_json(project / "metrics" / "unseen.json", {})
+    write_json(project / DETAILS / "evaluation.json", evaluate(predictions, predictions, decision))
+    write_json(project / "data" / "slices.json", evaluate_slices(predictions, manifest))
+    write_json(project / DETAILS / "unseen.json", {})
     test = part_of(predictions, "test")
     curves = {
         "precision_recall": precision_recall_points(test),
@@ -241,7 +242,7 @@ def _corruptions(project: Path, images: int) -> None:
         wrong = (rows.index + place) % 7 <= place % 5
         rows[name] = np.where(wrong, CLASSES[0], rows["label"])
     summary, points = robustness.summarise(rows, seed=1)
-    write_json(project / "metrics" / "robustness.json", summary)
+    write_json(project / DETAILS / "robustness.json", summary)
     write_table(project / "plots" / "troubles.csv", points)
     with Archive(project / "data" / "images.zip") as archive:
         blocks = robustness.example(archive, list(rows["id"]), 32, 1, points)
@@ -258,7 +259,7 @@ def _explain(project: Path) -> None:
     with Archive(project / "data" / "images.zip") as archive:
         chosen = class_activation.choose_shown(test, wrong=2, right=1, seed=1)
         blocks = class_activation.draw_blocks(test, explained, chosen, archive)
-    write_json(project / "metrics" / "activation.json", class_activation.summarise(test, explained))
+    write_json(project / DETAILS / "activation.json", class_activation.summarise(test, explained))
     write_bytes(project / "data" / "activations.jpg", draw_sheet(blocks, class_activation.COLUMNS))
 
 

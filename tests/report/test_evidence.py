@@ -210,7 +210,9 @@ def test_a_split_without_any_pair_to_show_is_no_problem(tmp_path: Path, write: W
 def test_a_shortcut_is_warned_of_with_its_figures_and_pictures(tmp_path: Path, write: Write) -> None:
     files = {name: darkened(data, 0.3 if "without" in name else 1) for name, data in members(20).items()}
     findings = write(sources={"faces": files})
-    figures = json.loads((tmp_path / "metrics" / "data.json").read_text(encoding="utf-8"))["shortcuts"]["brightness"]
+    figures = json.loads((tmp_path / "metrics/details" / "data.json").read_text(encoding="utf-8"))["shortcuts"][
+        "brightness"
+    ]
     auc, chance = f"{figures['auc']:.2f}", f"{figures['chance']:.2f}"
     for text in documents(tmp_path, findings):
         assert (

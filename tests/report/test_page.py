@@ -12,6 +12,7 @@ from PIL import Image
 from facemask.core.classes import CLASSES, TITLES
 from facemask.dataset.archive import Archive
 from facemask.presentation.thumbnails import LARGE, read_pictures
+from facemask.report.card import headline
 from facemask.report.figures import draw_figures
 from facemask.report.findings import read_findings
 from facemask.report.page import markdown_card, markdown_summary
@@ -54,24 +55,33 @@ def written(figures: dict[str, Any], name: str) -> str:
 
 def test_the_figures_on_the_page_are_those_of_the_metrics(tmp_path: Path, write: Write) -> None:
     findings = write(wrong=(0.9, 0.8, 0.7, 0.6, 0.55))
-    evaluation = json.loads((tmp_path / "metrics" / "evaluation.json").read_text(encoding="utf-8"))
+    evaluation = json.loads((tmp_path / "metrics/details" / "evaluation.json").read_text(encoding="utf-8"))
     text = page_of(tmp_path, findings).text
     for part, name in (("test", "Test"), ("val", "Validation")):
         figures = evaluation[part]
         row = [written(figures, figure) for figure in ("accuracy", "balanced_accuracy", "macro_f1")]
-        assert " ".join([name, str(figures["images"]), str(figures["photographs"]), *row]) in text
+        by_file = [str(figures["images"]), f"{figures['by_file']['accuracy']:.1%}"]
+        assert " ".join([name, str(figures["photographs"]), *row, *by_file]) in text
     for label in CLASSES:
         figures = {**evaluation["test"]["class"][label], "interval": evaluation["test"]["interval"]["class"][label]}
         row = [written(figures, figure) for figure in ("precision", "recall", "f1")]
-        assert " ".join([TITLES[label], *row, str(figures["support"])]) in text
-        counts = [str(evaluation["test"]["confusion"][label][predicted]) for predicted in CLASSES]
+        assert " ".join([TITLES[label], *row, str(figures["photographs"]), str(figures["support"])]) in text
+        counts = [f"{evaluation['test']['confusion'][label][predicted]:.0f}" for predicted in CLASSES]
         assert f"| {TITLES[label]} | {' | '.join(counts)} |" in markdown_summary(findings)
+
+
+def test_the_accuracy_by_file_is_told_where_photographs_have_copies(write: Write) -> None:
+    findings = write()
+    assert "With copies" not in headline(findings)
+    findings.evaluation["test"] |= {"images": 1310, "by_file": {"accuracy": 0.954}}
+    assert headline(findings).endswith("With copies, it is 95.4% of 1,310 files.")
 
 
 def test_page_summary_and_card_open_with_the_same_figure(tmp_path: Path, write: Write) -> None:
     findings = write(wrong=(0.9, 0.8))
-    images = json.loads((tmp_path / "metrics" / "evaluation.json").read_text(encoding="utf-8"))["test"]["images"]
-    sentence = f"The model named {images - 2} of {images} test images right: {(images - 2) / images:.1%} ("
+    test = json.loads((tmp_path / "metrics/details" / "evaluation.json").read_text(encoding="utf-8"))["test"]
+    number = test["photographs"]
+    sentence = f"The model classifies {(number - 2) / number:.1%} of {number} test photographs correctly ("
     assert sentence in page_of(tmp_path, findings).text
     assert sentence in markdown_summary(findings)
     assert sentence in markdown_card(findings)
@@ -144,7 +154,7 @@ def test_a_model_without_mistakes_is_reported(tmp_path: Path, write: Write) -> N
     findings = write(wrong=())
     text = page_of(tmp_path, findings).text
     assert "None: all test images were classified correctly." in text
-    assert "right: 100.0%" in text
+    assert "The model classifies 100.0% of" in text
     assert "## Wrong predictions\n\nNone of" in markdown_summary(findings)
 
 
@@ -238,24 +248,24 @@ def test_large_pictures_are_made_small(tmp_path: Path, write: Write) -> None:
 
 def test_the_page_says_how_far_probabilities_can_be_believed(tmp_path: Path, write: Write) -> None:
     findings = write(wrong=(0.9, 0.6))
-    test = json.loads((tmp_path / "metrics" / "evaluation.json").read_text(encoding="utf-8"))["test"]
+    test = json.loads((tmp_path / "metrics/details" / "evaluation.json").read_text(encoding="utf-8"))["test"]
     text = page_of(tmp_path, findings).text
     assert f"off by {test['calibration']['calibration_error']:.1%} on average" in text
     decision = test["decision"]
     assert 0 < decision["answered"] < 1
     assert f"{decision['answered']:.1%} are answered, of which {decision['errors_of_answered']:.1%} are wrong" in text
-    assert f"{decision['answered']:.1%} of the test images are answered" in markdown_card(findings)
+    assert f"{decision['answered']:.1%} of the test photographs are answered" in markdown_card(findings)
 
 
 def test_where_nothing_is_sure_enough_no_share_of_errors_is_claimed(tmp_path: Path, write: Write) -> None:
     write()
-    path = tmp_path / "metrics" / "evaluation.json"
+    path = tmp_path / "metrics/details" / "evaluation.json"
     content = json.loads(path.read_text(encoding="utf-8"))
     content["test"]["decision"] |= {"answered": 0.0, "errors_of_answered": None}
     path.write_text(json.dumps(content), encoding="utf-8")
     findings = read_findings(tmp_path, ["faces"])
     assert "0.0% are answered. If the surest 90%" in page_of(tmp_path, findings).text
-    assert "0.0% of the test images are answered; the others" in markdown_card(findings)
+    assert "0.0% of the test photographs are answered; the others" in markdown_card(findings)
 
 
 def test_the_worst_slice_is_named_on_page_and_card_where_slices_are_large(tmp_path: Path, write: Write) -> None:
@@ -263,7 +273,7 @@ def test_the_worst_slice_is_named_on_page_and_card_where_slices_are_large(tmp_pa
     assert "the model is worst at" not in page_of(tmp_path, few).text
     many = write(sources={"faces": members(60)}, wrong=(0.9,) * 5)
     worst = many.slices["test"]["worst"]
-    sentence = f"({worst['accuracy']:.1%} of {worst['images']} images right"
+    sentence = f"({worst['accuracy']:.1%} of {worst['images']} images correct"
     assert sentence in page_of(tmp_path, many).text
     assert sentence in markdown_card(many)
 
@@ -279,10 +289,10 @@ def test_pictures_are_sliced_by_brightness_sharpness_and_size(tmp_path: Path, wr
 def test_what_happens_on_sources_that_were_left_out_is_told_or_how_to_find_out(tmp_path: Path, write: Write) -> None:
     findings = write()
     assert "unseen.enabled in params.yaml switches it on" in page_of(tmp_path, findings).text
-    path = tmp_path / "metrics" / "unseen.json"
+    path = tmp_path / "metrics/details" / "unseen.json"
     path.write_text(json.dumps({"web": findings.evaluation["test"]}), encoding="utf-8")
     findings = read_findings(tmp_path, ["faces"])
     accuracy = findings.evaluation["test"]["accuracy"]
     assert f"web {findings.evaluation['test']['images']} {accuracy:.1%} (" in page_of(tmp_path, findings).text
-    assert f"models trained without a source classified {accuracy:.1%} on web right" in markdown_card(findings)
+    assert f"models trained without a source reached an accuracy of {accuracy:.1%} on web" in markdown_card(findings)
     assert "| `web` |" in markdown_summary(findings)

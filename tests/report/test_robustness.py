@@ -17,7 +17,7 @@ pytestmark = pytest.mark.slow  # builds whole report pages
 
 
 def metrics(project: Path, name: str) -> dict[str, Any]:
-    content: dict[str, Any] = json.loads((project / "metrics" / f"{name}.json").read_text(encoding="utf-8"))
+    content: dict[str, Any] = json.loads((project / "metrics/details" / f"{name}.json").read_text(encoding="utf-8"))
     return content
 
 
@@ -81,7 +81,7 @@ def test_a_share_that_shuffled_models_have_as_well_is_said_to_prove_nothing(
     content = metrics(tmp_path, "activation")
     content["lower_half"]["all"] = share
     content["shuffled"] = {"mean": 0.5, "low": 0.4, "high": 0.6}
-    (tmp_path / "metrics" / "activation.json").write_text(json.dumps(content), encoding="utf-8")
+    (tmp_path / "metrics/details" / "activation.json").write_text(json.dumps(content), encoding="utf-8")
     text = page_of(tmp_path, read_findings(tmp_path, ["faces"])).text
     assert verdict in text
     assert "40.0% to 60.0% in 95 of 100 trials" in text

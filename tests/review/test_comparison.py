@@ -1,15 +1,26 @@
 """Paired comparison of two models: what counts, what is left out, and how often the verdict is right."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
+from numpy.typing import NDArray
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.evaluation.bootstrap import tally
-from facemask.review.comparison import Comparison, Difference, Verdict, bonett_price, compare, pair, sign_flip
+from facemask.review.comparison import (
+    Comparison,
+    Difference,
+    Verdict,
+    bonett_price,
+    combine_spreads,
+    compare,
+    pair,
+    sign_flip,
+)
 
 WORN_WRONG, WITH, WITHOUT = CLASSES
 RIGHT = "right"
@@ -45,7 +56,7 @@ def worse(label: str, number: int, copies: int = 1) -> list[Photograph]:
 
 
 def found(*photographs: list[Photograph]) -> Comparison:
-    return compare(images_of(*[one for several in photographs for one in several]))
+    return compare(images_of(*[one for several in photographs for one in several]), None)
 
 
 def table_of(images: dict[str, str], **changes: dict[str, str]) -> pd.DataFrame:
@@ -129,7 +140,7 @@ def test_a_loss_in_a_rare_class_is_told_though_the_accuracy_hides_it() -> None:
 
 def test_p_values_beside_the_accuracy_are_corrected_for_being_several() -> None:
     images = images_of(*unchanged(WITH, 100), *worse(WITH, 8), *better(WITH, 1), *unchanged(WITHOUT, 50))
-    comparison = compare(images)
+    comparison = compare(images, None)
     plain = sign_flip(tally(images, ("before", "after")), np.array([[0, 1.0, 0]]), 10_000, seed=1)[0]
     balanced, with_mask, without_mask = comparison.others
     assert plain < with_mask.p <= 3 * plain + 1e-9
@@ -150,7 +161,7 @@ def test_a_verdict_needs_both_the_test_and_the_interval() -> None:
 def test_swapping_the_models_turns_the_result_round() -> None:
     images = images_of(*unchanged(WITH, 100), *worse(WITH, 12), *better(WITHOUT, 2), *unchanged(WITHOUT, 60))
     swapped = images.rename(columns={"before": "after", "after": "before"})
-    forth, back = compare(images), compare(swapped)
+    forth, back = compare(images, None), compare(swapped, None)
     assert back.accuracy.change == -forth.accuracy.change
     assert back.accuracy.p == pytest.approx(forth.accuracy.p, abs=0.01)
     assert back.accuracy.low == pytest.approx(-forth.accuracy.high, abs=0.01)
@@ -159,7 +170,7 @@ def test_swapping_the_models_turns_the_result_round() -> None:
 
 def test_the_order_of_the_rows_does_not_matter() -> None:
     images = images_of(*unchanged(WITH, 50), *worse(WITH, 6, copies=2), *better(WITHOUT, 4))
-    assert compare(images.sample(frac=1, random_state=3)) == compare(images)
+    assert compare(images.sample(frac=1, random_state=3), None) == compare(images, None)
 
 
 def test_the_sign_flip_test_agrees_with_the_exact_sign_test() -> None:
@@ -182,7 +193,7 @@ def test_photographs_that_changed_are_listed_once_the_surest_mistakes_first() ->
     images = images_of(*worse(WITH, 3, copies=2), *better(WITHOUT, 1), *unchanged(WITH, 9))
     images.loc[images["group"] == "g1", "confidence_after"] = 0.95
     images.loc[images["group"] == "g2", "confidence_after"] = np.nan
-    comparison = compare(images)
+    comparison = compare(images, None)
     assert [(one.id, one.images) for one in comparison.losses] == [("1-0", 2), ("0-0", 2), ("2-0", 2)]
     (gain,) = comparison.gains
     assert (gain.id, gain.label, gain.before, gain.after) == ("3-0", WITHOUT, WITH, WITHOUT)
@@ -225,3 +236,80 @@ def test_revisions_without_a_common_test_image_are_refused() -> None:
         pair(table_of(THREE), table_of({"z": WITH}))
     with pytest.raises(FacemaskError, match="1 of these with two labels"):
         pair(table_of({"a": WITH}), table_of({"a": WITHOUT}))
+
+
+def evaluation(deviation: float, repeats: int = 3) -> dict[str, Any]:
+    """What a revision says of the chance of its training."""
+    spread = dict.fromkeys(("accuracy", "balanced_accuracy"), deviation)
+    return {
+        "test": {},
+        "training_spread": {"repeats": repeats, **spread, "recall": dict.fromkeys(CLASSES, deviation)},
+    }
+
+
+def test_a_difference_that_another_seed_would_make_is_no_evidence() -> None:
+    images = images_of(*unchanged(WITH, 200), *worse(WITH, 12), *unchanged(WITHOUT, 100))
+    alone = compare(images, None)
+    calm = compare(images, combine_spreads(evaluation(0.001), evaluation(0.001)))
+    restless = compare(images, combine_spreads(evaluation(0.02), evaluation(0.02)))
+    assert (alone.verdict, calm.verdict, restless.verdict) == (Verdict.WORSE, Verdict.WORSE, Verdict.NO_EVIDENCE)
+    assert restless.accuracy.low < calm.accuracy.low <= alone.accuracy.low
+    assert restless.accuracy.change == alone.accuracy.change
+    assert restless.accuracy.p > 0.05 > alone.accuracy.p
+
+
+def test_a_training_cut_short_is_caught_for_all_its_chance() -> None:
+    images = images_of(*unchanged(WITH, 150), *worse(WITH, 60), *unchanged(WITHOUT, 100))
+    assert compare(images, combine_spreads(evaluation(0.02), evaluation(0.02))).verdict is Verdict.WORSE
+
+
+def test_a_revision_that_did_not_measure_its_chance_is_taken_to_vary_like_the_other() -> None:
+    both = combine_spreads(evaluation(0.01), evaluation(0.01))
+    one = combine_spreads({"test": {}}, evaluation(0.01))
+    assert both is not None
+    assert one is not None
+    assert one.deviations == both.deviations
+    assert one.half_width("accuracy", "") > both.half_width("accuracy", "")  # fewer repeats, less known
+    assert combine_spreads({}, {"test": {}, "training_spread": {"repeats": 1}}) is None
+
+
+@pytest.mark.parametrize("broken", [{"repeats": "many"}, {"repeats": 3}, [], {"repeats": 3, "accuracy": float("nan")}])
+def test_a_spread_that_cannot_be_read_counts_as_not_measured(broken: Any) -> None:
+    assert combine_spreads({"training_spread": broken}, {}) is None
+
+
+def test_trainings_of_equal_models_are_seldom_called_different_and_worse_ones_nearly_always() -> None:
+    """Simulated: each training has an accuracy of its own, measured from three repeats."""
+    generator = np.random.default_rng(5)
+    called = caught = 0
+    rounds, photographs, deviation = 60, 400, 0.012
+    for _ in range(rounds):
+        sides = []
+        for mean in (0.95, 0.95, 0.88):
+            repeats = generator.normal(mean, deviation * np.sqrt(3), 3)
+            sides.append((repeats.mean(), evaluation(float(repeats.std(ddof=1) / np.sqrt(3)))))
+        hardness = generator.random(photographs)  # alike for all: the same photographs are hard
+
+        def right(accuracy: float, hardness: NDArray[np.float64] = hardness) -> NDArray[np.bool_]:
+            return np.where(generator.random(photographs) < 0.7, hardness, generator.random(photographs)) < accuracy
+
+        answers = [right(accuracy) for accuracy, _ in sides]
+        for place, is_counted in ((1, "chance"), (2, "loss")):
+            images = pd.DataFrame(
+                {
+                    "id": [str(number) for number in range(photographs)],
+                    "group": [str(number) for number in range(photographs)],
+                    "label": WITH,
+                    "sha256": "",
+                    "before": np.where(answers[0], WITH, WITHOUT),
+                    "after": np.where(answers[place], WITH, WITHOUT),
+                    "confidence_before": np.nan,
+                    "confidence_after": np.nan,
+                }
+            )
+            spread = combine_spreads(sides[0][1], sides[place][1])
+            verdict = compare(images, spread, replicates=300, flips=1000).verdict
+            called += is_counted == "chance" and verdict in (Verdict.BETTER, Verdict.WORSE)
+            caught += is_counted == "loss" and verdict is Verdict.WORSE
+    assert called <= rounds * 0.1
+    assert caught >= rounds * 0.5

@@ -39,7 +39,7 @@ def images_of(worse: dict[str, int], better: dict[str, int] | None = None, photo
 
 
 def judged(worse: dict[str, int], better: dict[str, int] | None = None, limits: GateParams | None = None) -> Judgement:
-    return judge(compare(images_of(worse, better)), limits or GateParams())
+    return judge(compare(images_of(worse, better), None), limits or GateParams())
 
 
 def allowing(accuracy: float, others: float) -> GateParams:
@@ -82,7 +82,7 @@ def test_a_loss_in_one_class_closes_the_gate_though_the_accuracy_rose() -> None:
 
 def test_a_figure_that_is_null_may_fall_freely() -> None:
     assert judged({WORN_WRONG: 20}, {WITH: 30}, GateParams(recall={**GateParams().recall, WORN_WRONG: None})).passed
-    said = judge(compare(images_of({WITH: 200})), NOTHING)
+    said = judge(compare(images_of({WITH: 200}), None), NOTHING)
     assert (said.passed, said.sentence) == (
         True,
         "The gate is open: `gate` in params.yaml lets every figure fall freely.",
@@ -199,7 +199,7 @@ def test_noise_is_called_a_difference_and_closes_the_gate_at_most_one_time_in_tw
     share: float, small: bool, count: int
 ) -> None:
     generator = np.random.default_rng(11)
-    seen = [compare(simulated(generator, share, share, 0.03, small)) for _ in range(count)]
+    seen = [compare(simulated(generator, share, share, 0.03, small), None) for _ in range(count)]
     called = [one.verdict in (Verdict.BETTER, Verdict.WORSE) for one in seen]
     others = [any(other.verdict is not Verdict.NO_EVIDENCE for other in one.others) for one in seen]
     closed = [not judge(one, GateParams()).passed for one in seen]
@@ -217,7 +217,7 @@ def test_noise_is_called_a_difference_and_closes_the_gate_at_most_one_time_in_tw
 def test_a_loss_of_3_points_is_called_worse_and_closes_the_gate_95_times_in_100(noise: float, count: int) -> None:
     generator = np.random.default_rng(12)
     worse_share, better_share = (share / 0.7 for share in (0.03 + noise, noise))
-    seen = [compare(simulated(generator, worse_share, better_share, 0.03)) for _ in range(count)]
+    seen = [compare(simulated(generator, worse_share, better_share, 0.03), None) for _ in range(count)]
     assert sum(one.verdict is Verdict.WORSE for one in seen) >= 0.95 * count
     assert sum(not judge(one, GateParams()).passed for one in seen) >= 0.95 * count
     assert sum(one.accuracy.low <= -0.03 <= one.accuracy.high for one in seen) >= 0.9 * count

@@ -19,7 +19,7 @@ from facemask.dataset.manifest import MANIFEST
 pytestmark = pytest.mark.slow  # runs the real stage
 
 ROOT = Path(__file__).parents[2]
-OUTS = ("data/links.csv", "data/manifest.csv", "data/samples.jpg", "metrics/data.json")
+OUTS = ("data/links.csv", "data/manifest.csv", "data/samples.jpg", "metrics/details/data.json")
 COPY = "with_mask/copy of 0.png"
 
 
@@ -82,7 +82,7 @@ def test_links_figures_and_samples_are_written_beside_it(project: Path) -> None:
     assert header == "first,second,mirrored,matches,agreement"
     assert link.startswith(f"mine/with_mask/{COPY},mine/without_mask/without_mask/")
     assert link.split(",")[2] == "1"
-    figures = json.loads((project / "metrics/data.json").read_text(encoding="utf-8"))
+    figures = json.loads((project / "metrics/details/data.json").read_text(encoding="utf-8"))
     table = MANIFEST.read(project / "data/manifest.csv")
     assert (figures["images"], figures["groups"], figures["contradictions"]) == (len(table), len(table) - 1, 2)
     assert figures["junk"]["near_constant"] == 1

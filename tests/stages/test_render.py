@@ -21,7 +21,7 @@ from tests.package_index import NOWHERE, only
 pytestmark = pytest.mark.slow  # runs the real stage
 
 ROOT = Path(__file__).parents[2]
-OUTS = ("data/rendered.zip", "data/rendered.csv", "data/rendered.jpg", "metrics/render.json")
+OUTS = ("data/rendered.zip", "data/rendered.csv", "data/rendered.jpg", "metrics/details/render.json")
 
 
 def project(folder: Path, per_class: int, **render: int) -> Path:
@@ -67,7 +67,7 @@ def test_switched_off_the_stage_writes_empty_outs_and_fetches_nothing(tmp_path: 
     assert SYNTHETIC.read(folder / "data/rendered.csv").empty
     with Archive(folder / "data/rendered.zip") as archive:
         assert archive.names == []
-    assert json.loads((folder / "metrics/render.json").read_text())["images"] == 0
+    assert json.loads((folder / "metrics/details/render.json").read_text())["images"] == 0
     assert decode((folder / "data/rendered.jpg").read_bytes()).size
 
 
@@ -99,7 +99,7 @@ def test_pictures_and_table_agree_and_can_be_read(done: Path) -> None:
         for name, label in zip(table["id"], table["label"], strict=True):
             assert name.startswith(f"rendered/{label}/")
             assert min(decode(archive.read(name)).shape[:2]) <= 256
-    figures = json.loads((done / "metrics/render.json").read_text())
+    figures = json.loads((done / "metrics/details/render.json").read_text())
     assert figures["images"] == len(table) == sum(figures["label"].values()) == sum(figures["kind"].values())
     assert figures["label"]["without_mask"] == figures["kind"]["bare"]
 

@@ -79,11 +79,11 @@ def test_a_missing_input_ends_with_one_line_and_leaves_the_last_report(
     project: Path, run_again: Callable[[], None], capsys: pytest.CaptureFixture[str]
 ) -> None:
     before = contents(project)
-    metrics = project / "metrics" / "evaluation.json"
+    metrics = project / "metrics/details" / "evaluation.json"
     metrics.rename(project / "away.json")
     with pytest.raises(SystemExit) as end:
         run_again()
     (project / "away.json").rename(metrics)
     assert end.value.code == 1
-    assert capsys.readouterr().err == "error: metrics/evaluation.json is missing; run `dvc repro evaluate`\n"
+    assert capsys.readouterr().err == "error: metrics/details/evaluation.json is missing; run `dvc repro evaluate`\n"
     assert contents(project) == before

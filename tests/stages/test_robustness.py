@@ -16,8 +16,13 @@ pytestmark = pytest.mark.slow  # runs the real stage
 
 ROOT = Path(__file__).parents[2]
 OUTS = {
-    "robustness": ("metrics/robustness.json", "plots/troubles.csv", "plots/robustness.csv", "data/robustness.jpg"),
-    "explain": ("metrics/activation.json", "data/activations.jpg"),
+    "robustness": (
+        "metrics/details/robustness.json",
+        "plots/troubles.csv",
+        "plots/robustness.csv",
+        "data/robustness.jpg",
+    ),
+    "explain": ("metrics/details/activation.json", "data/activations.jpg"),
 }
 
 
@@ -52,7 +57,7 @@ def test_another_process_writes_the_same_bytes(tmp_path: Path, stage: str) -> No
 
 def test_colours_are_recognised_under_almost_all_corruptions(tmp_path: Path) -> None:
     found = outs(write_project(tmp_path, robustness={"images": 100}), "robustness")
-    summary = json.loads(found["metrics/robustness.json"])
+    summary = json.loads(found["metrics/details/robustness.json"])
     assert (summary["images"], summary["photographs"]) == (18, 9)
     assert summary["clean_accuracy"] == 1
     assert summary["mean_corruption_accuracy"] > 0.95
@@ -63,13 +68,13 @@ def test_colours_are_recognised_under_almost_all_corruptions(tmp_path: Path) -> 
 
 def test_turned_off_the_stage_still_writes_what_others_can_read(tmp_path: Path) -> None:
     found = outs(write_project(tmp_path, robustness={"images": 0}), "robustness")
-    assert json.loads(found["metrics/robustness.json"]) == {"images": 0}
+    assert json.loads(found["metrics/details/robustness.json"]) == {"images": 0}
     assert found["plots/troubles.csv"].count(b"\n") == found["plots/robustness.csv"].count(b"\n") == 1
     Image.open(io.BytesIO(found["data/robustness.jpg"])).load()
 
 
 def test_the_evidence_for_colours_lies_in_the_half_that_is_coloured(tmp_path: Path) -> None:
-    figures = json.loads(outs(write_project(tmp_path, wrong=2), "explain")["metrics/activation.json"])
+    figures = json.loads(outs(write_project(tmp_path, wrong=2), "explain")["metrics/details/activation.json"])
     assert figures["images"] == 18
     assert figures["lower_half"]["right"]["with_mask"]["images"] == 6
     assert figures["lower_half"]["right"]["with_mask"]["share"] > 0.95

@@ -18,6 +18,7 @@ from facemask.dataset.batches import one_hot, read_image
 from facemask.dataset.split import part_of
 from facemask.training.distributed import DistributedContext, connect
 from facemask.training.feature_cache import FeatureContext, Views, plain_maps
+from facemask.training.folds import assign_folds
 from facemask.training.sampler import sample_epoch
 from facemask.training.timer import Timer
 from tests.training_project import SMALL
@@ -53,7 +54,7 @@ class Source:
     def context(
         self, layers: CountingLayers, distributed: DistributedContext | None = None, **changes: Any
     ) -> FeatureContext:
-        settings = TrainParams.model_validate({**SMALL, **changes})
+        settings = TrainParams.model_validate({**SMALL, "repeats": 0, **changes})
         distributed = distributed or connect("one", settings.batch_size)
         return FeatureContext(self.archives, settings, layers, distributed, Timer())
 
@@ -69,7 +70,8 @@ def source(training_inputs: Path, tmp_path: Path) -> Iterator[Source]:
 def test_views_and_labels_belong_together(source: Source) -> None:
     settings = TrainParams.model_validate({**SMALL, "augmentation": OFF})
     for epoch in range(2):
-        maps, labels = source.views(CountingLayers(), augmentation=OFF).of_epoch(epoch)
+        seen = source.views(CountingLayers(), augmentation=OFF).of_epoch(epoch)
+        maps, labels = seen.maps, seen.labels
         drawn = source.training.iloc[sample_epoch(source.training, settings, epoch)]
         assert maps.dtype == np.float16
         assert np.array_equal(maps, np.stack([read_image(source.archives, name, 32) for name in drawn["id"]]))
@@ -77,7 +79,8 @@ def test_views_and_labels_belong_together(source: Source) -> None:
 
 
 def test_varied_views_still_show_what_their_labels_say(source: Source) -> None:
-    maps, labels = source.views(CountingLayers()).of_epoch(0)
+    seen = source.views(CountingLayers()).of_epoch(0)
+    maps, labels = seen.maps, seen.labels
     middle = maps[:, 8:24, 8:24].astype(np.float32).mean(axis=(1, 2))  # red, green, blue: the classes in their order
     assert (middle.argmax(axis=1) == labels.argmax(axis=1)).mean() > 0.9
 
@@ -85,7 +88,7 @@ def test_varied_views_still_show_what_their_labels_say(source: Source) -> None:
 def test_an_image_that_comes_again_is_seen_in_another_way(source: Source) -> None:
     alone = Source(source.archives, pd.concat([source.training.iloc[[0]]] * 16), source.inputs, source.kept)
     views = alone.views(CountingLayers(), draws=16)
-    seen = np.concatenate([views.of_epoch(epoch)[0] for epoch in range(2)])
+    seen = np.concatenate([views.of_epoch(epoch).maps for epoch in range(2)])
     assert len(seen) == len(np.unique(seen.reshape(len(seen), -1), axis=0)) == 32
 
 
@@ -93,23 +96,23 @@ def test_any_epoch_can_be_repeated_by_itself(source: Source) -> None:
     views = source.views(CountingLayers(), kept_views=0.0)
     third = [views.of_epoch(epoch) for epoch in range(3)][2]
     alone = source.views(CountingLayers(), kept_views=0.0).of_epoch(2)
-    assert np.array_equal(third[0], alone[0])
-    assert np.array_equal(third[1], alone[1])
+    assert np.array_equal(third.maps, alone.maps)
+    assert np.array_equal(third.labels, alone.labels)
 
 
 def test_what_was_computed_once_is_not_computed_again(source: Source) -> None:
     layers = CountingLayers()
     views = source.views(layers)
-    first, labels = views.of_epoch(0)
+    first = views.of_epoch(0)
     assert layers.images == 48
-    again, same_labels = views.of_epoch(0)
+    again = views.of_epoch(0)
     assert layers.images == 48
-    assert np.array_equal(first, again)
-    assert np.array_equal(labels, same_labels)
+    assert np.array_equal(first.maps, again.maps)
+    assert np.array_equal(first.labels, again.labels)
     # Another training, with settings on which the frozen layers do not depend.
-    other, _ = source.views(layers, learning_rate=0.1, dropout=0.5, epochs=9, mixup=1.0, views=9).of_epoch(0)
+    other = source.views(layers, learning_rate=0.1, dropout=0.5, epochs=9, mixup=1.0, views=9).of_epoch(0)
     assert layers.images == 48
-    assert np.array_equal(first, other)
+    assert np.array_equal(first.maps, other.maps)
 
 
 @pytest.mark.parametrize(
@@ -125,6 +128,7 @@ def test_what_was_computed_once_is_not_computed_again(source: Source) -> None:
         {"source_balance": False},
         {"drawn_masks": 1.0},
         {"engine": "tensorflow"},
+        {"repeats": 2},
         {"sampling": "image"},
         {"precision": "mixed_bfloat16"},
     ],
@@ -134,7 +138,7 @@ def test_another_setting_that_matters_computes_anew(source: Source, change: dict
     layers = CountingLayers()
     source.views(layers).of_epoch(0)
     before = layers.images
-    maps, _ = source.views(layers, **change).of_epoch(0)
+    maps = source.views(layers, **change).of_epoch(0).maps
     assert layers.images - before == len(maps) > 0
 
 
@@ -172,26 +176,33 @@ def test_beyond_the_limit_what_was_not_used_for_longest_is_removed(source: Sourc
 def test_with_a_limit_of_nothing_nothing_is_kept(source: Source) -> None:
     layers = CountingLayers()
     views = source.views(layers, kept_views=0.0)
-    first, _ = views.of_epoch(0)
-    again, _ = views.of_epoch(0)
-    assert np.array_equal(first, again)
+    first, again = views.of_epoch(0), views.of_epoch(0)
+    assert np.array_equal(first.maps, again.maps)
     assert layers.images == 96
     assert not source.kept.exists()
 
 
-def test_fewer_passes_than_epochs_come_again_with_their_batches_in_another_order(source: Source) -> None:
+def test_with_fewer_passes_than_epochs_passes_come_again(source: Source) -> None:
     layers = CountingLayers()
     views = source.views(layers, views=2)
-    first, later, last = (views.of_epoch(epoch) for epoch in (0, 2, 4))
-    views.of_epoch(1)
+    first, other, later = (views.of_epoch(epoch) for epoch in (0, 1, 2))
     assert layers.images == 96
+    assert np.array_equal(first.maps, later.maps)
+    assert not np.array_equal(first.maps, other.maps)
 
-    def batches(epoch: tuple[NDArray[Any], NDArray[Any]]) -> list[bytes]:
-        maps, labels = epoch
-        return [maps[start : start + 8].tobytes() + labels[start : start + 8].tobytes() for start in range(0, 48, 8)]
 
-    assert sorted(batches(first)) == sorted(batches(later)) == sorted(batches(last))
-    assert len({tuple(batches(epoch)) for epoch in (first, later, last)}) == 3
+def test_no_photograph_of_a_fold_is_in_the_batches_of_another(source: Source) -> None:
+    rows = pd.concat([source.training.assign(label=label) for label in ("with_mask", "without_mask")])
+    twice = Source(source.archives, rows.reset_index(drop=True), source.inputs, source.kept)  # a photograph, two labels
+    folds = assign_folds(twice.training, 3, seed=1)
+    seen = twice.views(CountingLayers(), repeats=3, augmentation=OFF).of_epoch(0)
+    assert set(seen.folds) == {0, 1, 2}
+    groups_of_fold: dict[int, set[bytes]] = {}
+    for batch, fold in enumerate(seen.folds):
+        groups_of_fold.setdefault(fold, set()).update(maps.tobytes() for maps in seen.maps[batch * 8 : batch * 8 + 8])
+    for fold, group in zip(folds, twice.training["id"], strict=True):
+        pixels = read_image(source.archives, group, 32).astype(np.float16).tobytes()
+        assert all(pixels not in found for other, found in groups_of_fold.items() if other != fold)
 
 
 def test_the_views_of_two_workers_are_together_those_of_one_process(source: Source) -> None:
@@ -201,16 +212,16 @@ def test_the_views_of_two_workers_are_together_those_of_one_process(source: Sour
         source.views(CountingLayers(), DistributedContext(one.strategy, 2, worker), views=1) for worker in range(2)
     ]
     for epoch in range(2):
-        maps, labels = whole.of_epoch(epoch)
-        (first, first_labels), (second, second_labels) = (half.of_epoch(epoch) for half in halves)
-        together = np.concatenate([first.reshape(6, 4, -1), second.reshape(6, 4, -1)], axis=1)
-        assert np.array_equal(together, maps.reshape(6, 8, -1))
-        both = np.concatenate([first_labels.reshape(6, 4, 3), second_labels.reshape(6, 4, 3)], axis=1)
-        assert np.array_equal(both, labels.reshape(6, 8, 3))
+        together = whole.of_epoch(epoch)
+        first, second = (half.of_epoch(epoch) for half in halves)
+        maps = np.concatenate([first.maps.reshape(6, 4, -1), second.maps.reshape(6, 4, -1)], axis=1)
+        assert np.array_equal(maps, together.maps.reshape(6, 8, -1))
+        labels = np.concatenate([first.labels.reshape(6, 4, 3), second.labels.reshape(6, 4, 3)], axis=1)
+        assert np.array_equal(labels, together.labels.reshape(6, 8, 3))
 
 
 @pytest.mark.parametrize("count", [1, 31, 32, 33, 48])
 def test_images_as_they_are_come_in_order(source: Source, count: int) -> None:
     names = list(source.training["id"])[:count]
-    maps = plain_maps(source.context(CountingLayers(), image_size=32), names)
+    maps = plain_maps(source.context(CountingLayers(), image_size=32), names, "images")
     assert np.array_equal(maps, np.stack([read_image(source.archives, name, 32) for name in names]))

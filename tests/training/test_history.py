@@ -7,25 +7,25 @@ from facemask.training.history import HISTORY, History
 
 def history(*losses: float) -> History:
     """Record epochs with these validation losses; the weights of an epoch are its number."""
-    record = History([np.zeros(1)])
+    record = History()
     for epoch, loss in enumerate(losses, start=1):
-        record.add((1.0, 0.5, loss, 0.5), [np.full(1, epoch)])
+        record.add((1.0, 0.5, loss, 0.5), [[np.full(1, epoch)], [np.full(1, -epoch)]])
     return record
 
 
 def test_it_keeps_the_weights_of_the_lowest_validation_loss_and_counts_the_epochs_since() -> None:
     record = history(0.9, 0.5, 0.7, 0.6)
-    assert record.best[0] == 2
+    assert [weights[0] for weights in record.best] == [2, -2]
     assert (record.epoch, record.epochs_since_best) == (4, 2)
 
 
 def test_of_equal_epochs_the_first_is_the_best() -> None:
-    assert history(0.5, 0.5).best[0] == 1
+    assert history(0.5, 0.5).best[0][0] == 1
 
 
-def test_before_the_first_epoch_the_best_weights_are_those_at_the_start() -> None:
+def test_before_the_first_epoch_there_are_no_weights() -> None:
     record = history()
-    assert record.best[0] == 0
+    assert not record.best
     assert (record.epoch, record.epochs_since_best) == (0, 0)
     assert record.table().empty
 

@@ -1,5 +1,6 @@
 """Training learns, keeps its best epoch, is the same every time, and never looks at the test part."""
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,8 @@ from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.batches import read_image
 from facemask.dataset.split import part_of
 from facemask.training.history import HISTORY
-from facemask.training.trainer import WorkFolders, summarise, train
+from facemask.training.repeat import learning_rate
+from facemask.training.trainer import Trained, WorkFolders, summarise, train
 from tests.training_project import COLOURS, SMALL, untrained_model
 
 PLAIN = np.stack([np.full((32, 32, 3), COLOURS[label], np.uint8) for label in CLASSES])
@@ -27,16 +29,21 @@ def read_rows(inputs: Path) -> pd.DataFrame:
 
 
 def run(inputs: Path, folder: Path, rows: pd.DataFrame | None = None, **changes: Any) -> tuple[Any, pd.DataFrame]:
+    """Train once; return the model and its history."""
+    trained = run_repeats(inputs, folder, rows, **{"repeats": 0, **changes})
+    return trained.model, trained.history
+
+
+def run_repeats(inputs: Path, folder: Path, rows: pd.DataFrame | None = None, **changes: Any) -> Trained:
     settings = TrainParams.model_validate({**SMALL, **changes})
     with Archive(inputs / "data/images.zip") as images, Archive(inputs / "data/rendered.zip") as rendered:
-        model, history, _ = train(
+        return train(
             Archives(images, rendered),
             read_rows(inputs) if rows is None else rows,
             inputs / "models/backbone.weights.h5",
             settings,
             WorkFolders(folder / "states", folder / "views"),
         )
-    return model, history
 
 
 def changed_weights(model: Any, inputs: Path) -> list[str]:
@@ -66,7 +73,7 @@ def test_it_learns_what_can_be_learnt_and_never_reads_a_test_image(training_inpu
 @pytest.mark.slow
 def test_the_weights_are_those_of_the_best_epoch(training_inputs: Path, tmp_path: Path) -> None:
     # A rate that rises to where it destroys what was learnt: an epoch before the last must come back.
-    changes = {"epochs": 6, "patience": 6, "learning_rate": 1.0, "warmup": 10_000, "averaging": 0.0}
+    changes = {"epochs": 6, "patience": 6, "learning_rate": 1.0, "warmup": 1_000, "averaging": 0.0}
     model, history = run(training_inputs, tmp_path, **changes)
     losses = history["val_loss"]
     assert losses.argmin() < len(history) - 1
@@ -137,3 +144,68 @@ def test_an_epoch_that_misses_a_class_trains_all_the_same(training_inputs: Path,
 def test_a_layer_that_does_not_exist_is_told_before_an_image_is_read(training_inputs: Path, tmp_path: Path) -> None:
     with pytest.raises(FacemaskError, match=r"train\.from_layer: the backbone has no layer 'block_99'"):
         run(training_inputs, tmp_path, from_layer="block_99")
+
+
+@pytest.mark.slow
+def test_each_repeat_predicts_what_it_was_not_trained_on_and_all_differ(training_inputs: Path, tmp_path: Path) -> None:
+    rows = read_rows(training_inputs)
+    trained = run_repeats(training_inputs, tmp_path, repeats=3, epochs=6, learning_rate=0.001)
+    own = [np.asarray(weight) for weight in trained.model.trainable_weights]
+    assert len(trained.repeats) == 3
+    for one, other in itertools.combinations([own, *trained.repeats], 2):
+        assert not any(np.array_equal(first, second) for first, second in zip(one, other, strict=True))
+    photographs = part_of(rows, "train")
+    photographs = photographs[photographs["source"] == "s"]
+    assert set(trained.out_of_fold["id"]) == set(photographs["id"])
+    assert (trained.out_of_fold["prediction"] == trained.out_of_fold["label"]).mean() > 0.9
+    assert trained.out_of_fold["part"].unique().tolist() == ["train"]
+
+
+@pytest.mark.slow
+def test_out_of_fold_predictions_do_not_know_the_labels_of_what_they_predict(
+    training_inputs: Path, tmp_path: Path
+) -> None:
+    # Grey noise whose labels are random: who has seen a photograph can know its label, who has not can't.
+    rows = read_rows(training_inputs)
+    rows = rows[(rows["source"] == "s") & rows["part"].isin(["train", "val"])].copy()
+    generator = np.random.default_rng(1)
+    rows["label"] = generator.permutation(rows["label"].to_numpy())
+    trained = run_repeats(training_inputs, tmp_path, rows, repeats=3, epochs=12, patience=12, learning_rate=0.003)
+    right = (trained.out_of_fold["prediction"] == trained.out_of_fold["label"]).mean()
+    assert trained.history["accuracy"].iloc[-1] > right + 0.15
+
+
+@pytest.mark.slow
+def test_without_repeats_there_are_no_out_of_fold_predictions(training_inputs: Path, tmp_path: Path) -> None:
+    trained = run_repeats(training_inputs, tmp_path, repeats=0, epochs=1)
+    assert trained.repeats == []
+    assert trained.out_of_fold.empty
+
+
+def test_the_learning_rate_rises_then_falls_to_zero() -> None:
+    settings = TrainParams.model_validate({**SMALL, "learning_rate": 0.01, "warmup": 10})
+    rates = [learning_rate(step, 50, settings) for step in range(51)]
+    assert (rates[0], rates[5], rates[10]) == (0, 0.005, 0.01)
+    assert rates[30] == pytest.approx(0.005)
+    assert rates[50] == pytest.approx(0)
+    assert max(rates) == 0.01
+
+
+@pytest.mark.slow
+def test_changed_settings_or_data_start_afresh_and_remove_the_old_state(
+    training_inputs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def states() -> list[str]:
+        return [path.name for path in (tmp_path / "states").glob("*.npz")]
+
+    rows = read_rows(training_inputs)
+    run(training_inputs, tmp_path, rows, epochs=1)
+    (first,) = states()
+    run(training_inputs, tmp_path, rows, epochs=1)
+    assert "resuming an interrupted training after epoch 1" in capsys.readouterr().out
+    run(training_inputs, tmp_path, rows, epochs=1, dropout=0.3)
+    (second,) = states()
+    run(training_inputs, tmp_path, rows[rows["id"] != "s/with_mask/00.png"], epochs=1, dropout=0.3)
+    (third,) = states()
+    assert len({first, second, third}) == 3
+    assert "resuming" not in capsys.readouterr().out
