@@ -29,7 +29,7 @@ SMALL: dict[str, Any] = {
     "epochs": 4,
     "draws": 48,
     "views": 3,
-    "repeats": 2,
+    "repeats": 1,
     "batch_size": 8,
     "learning_rate": 0.002,
     "warmup": 4,
