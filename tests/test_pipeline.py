@@ -317,9 +317,7 @@ def test_a_stage_opens_no_file_that_it_does_not_declare(built: Path, reads: Path
         # The `__init__.py` of most packages holds a docstring only, so it changes no output.
         if "__pycache__" not in file and not (file.endswith("__init__.py") and only_docstring(built / file))
     }
-    undeclared = {
-        file for file in opened if not any(file == path or file.startswith(f"{path}/") for path in declared)
-    }
+    undeclared = {file for file in opened if not any(file == path or file.startswith(f"{path}/") for path in declared)}
     # Outs are written to hidden folders beside their place first.
     assert {file for file in undeclared if "/." not in f"/{file}"} == set()
     assert f"stages/{stage.partition('@')[0]}.py" in opened

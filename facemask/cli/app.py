@@ -1,8 +1,9 @@
 """The command `facemask`: registers the commands in groups."""
 
+import re
 import sys
 from collections.abc import Callable
-from importlib.metadata import version
+from importlib.metadata import requires, version
 from typing import Annotated
 
 import typer
@@ -18,10 +19,14 @@ GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Keep it trained": (new_data, retrain, publish),
 }
 
+DISTRIBUTION = "facemask-pipeline"
+
+_PACKAGES = {"dvc_data": "dvc-data", "github": "pygithub", "multipart": "python-multipart", "sklearn": "scikit-learn"}
+
 
 def _print_version(requested: bool) -> None:
     if requested:
-        print(f"facemask {version('facemask-pipeline')}")
+        print(f"facemask {version(DISTRIBUTION)}")
         raise typer.Exit
 
 
@@ -53,3 +58,20 @@ def main() -> None:
     except FacemaskError as error:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
+    except ModuleNotFoundError as error:
+        extra = _extra_with(error.name or "")
+        if extra is None:
+            raise
+        advice = f"pip install '{DISTRIBUTION}[{extra}]'"
+        print(f"error: this command needs {error.name}, which is not installed; run {advice}", file=sys.stderr)
+        sys.exit(1)
+
+
+def _extra_with(module: str) -> str | None:
+    """Name the extra of this distribution that brings a module; None if there is none."""
+    package = _PACKAGES.get(module.split(".")[0], module.split(".")[0]).lower()
+    for requirement in requires(DISTRIBUTION) or []:
+        match = re.match(r"([\w-]+).*; extra == ['\"](\w+)['\"]", requirement)
+        if match and match[1].lower() == package:
+            return match[2]
+    return None
