@@ -2,13 +2,14 @@
 
 from pathlib import Path
 
-from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.models.backbone import write_backbone
 
 
 def main() -> None:
     """Write `models/backbone.weights.h5`."""
+    from facemask.core.params import load_params
+    from facemask.models.backbone import write_backbone
+
     write_backbone(Path("models/backbone.weights.h5"), load_params().backbone)
 
 

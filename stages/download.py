@@ -3,14 +3,15 @@
 from pathlib import Path
 
 from facemask.core.errors import FacemaskError
-from facemask.core.files import write_json
-from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.data.sources import card, fetch
 
 
 def main(name: str) -> None:
     """Fetch the entry `name` of `sources`."""
+    from facemask.core.files import write_json
+    from facemask.core.params import load_params
+    from facemask.data.sources import card, fetch
+
     sources = load_params().sources
     if name not in sources:
         raise FacemaskError(f"{name!r} is not an entry of `sources` in params.yaml: {', '.join(sources)}")

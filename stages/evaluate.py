@@ -3,29 +3,7 @@
 from pathlib import Path
 
 from facemask.core.classes import CLASSES
-from facemask.core.files import write_json
-from facemask.core.metrics import DIGITS, write_metrics
-from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.core.tables import write_table
-from facemask.dataset.archive import Archive
-from facemask.dataset.manifest import MANIFEST
-from facemask.dataset.predictions import PREDICTIONS, write_answers
-from facemask.dataset.split import SPLIT, part_of
-from facemask.evaluation.metrics import (
-    evaluate,
-    evaluate_slices,
-    precision_recall_points,
-    predict_parts,
-    reliability,
-    risk_coverage,
-    roc_points,
-)
-from facemask.evaluation.selective import choose_decision, decided
-from facemask.evaluation.training_spread import training_spread
-from facemask.models.classifier import load_model
-from facemask.models.decision import write_decision
-from facemask.models.repeats import load_repeats, predict_repeats
 
 HEADLINE = {
     "accuracy": "test.accuracy",
@@ -39,6 +17,29 @@ HEADLINE = {
 
 def main() -> None:
     """Read the model, its repeats, the images and the split; write predictions, decision, figures and plot data."""
+    from facemask.core.files import write_json
+    from facemask.core.metrics import DIGITS, write_metrics
+    from facemask.core.params import load_params
+    from facemask.core.tables import write_table
+    from facemask.dataset.archive import Archive
+    from facemask.dataset.manifest import MANIFEST
+    from facemask.dataset.predictions import PREDICTIONS, write_answers
+    from facemask.dataset.split import SPLIT, part_of
+    from facemask.evaluation.metrics import (
+        evaluate,
+        evaluate_slices,
+        precision_recall_points,
+        predict_parts,
+        reliability,
+        risk_coverage,
+        roc_points,
+    )
+    from facemask.evaluation.selective import choose_decision, decided
+    from facemask.evaluation.training_spread import training_spread
+    from facemask.models.classifier import load_model
+    from facemask.models.decision import write_decision
+    from facemask.models.repeats import load_repeats, predict_repeats
+
     settings = load_params().evaluate
     model = load_model(Path("models/model.keras"))
     split = SPLIT.read(Path("data/split.csv"))

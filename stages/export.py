@@ -2,34 +2,35 @@
 
 from pathlib import Path
 
-import numpy as np
-
-from facemask.core.files import atomic_path, write_json
-from facemask.core.metrics import write_metrics
-from facemask.core.params import load_params
-from facemask.core.progress import track
 from facemask.core.stage_runner import run
-from facemask.dataset.archive import Archive
-from facemask.dataset.batches import plain_batches
-from facemask.dataset.split import SPLIT, part_of
-from facemask.export.exporter import (
-    BATCH,
-    check_formats,
-    choose_calibration,
-    compare_formats,
-    describe,
-    evenly_chosen,
-    export_model,
-    run_formats,
-    sizes,
-)
-from facemask.faces.detector import write_detector
-from facemask.models.classifier import calibrated, load_model
-from facemask.models.decision import read_decision
 
 
 def main() -> None:
     """Read the model, the decision and images; write `export/` and its metrics."""
+    import numpy as np
+
+    from facemask.core.files import atomic_path, write_json
+    from facemask.core.metrics import write_metrics
+    from facemask.core.params import load_params
+    from facemask.core.progress import track
+    from facemask.dataset.archive import Archive
+    from facemask.dataset.batches import plain_batches
+    from facemask.dataset.split import SPLIT, part_of
+    from facemask.export.exporter import (
+        BATCH,
+        check_formats,
+        choose_calibration,
+        compare_formats,
+        describe,
+        evenly_chosen,
+        export_model,
+        run_formats,
+        sizes,
+    )
+    from facemask.faces.detector import write_detector
+    from facemask.models.classifier import calibrated, load_model
+    from facemask.models.decision import read_decision
+
     settings = load_params().export
     decision = read_decision(Path("models/decision.json"))
     model = calibrated(load_model(Path("models/model.keras")), decision.temperature)

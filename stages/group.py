@@ -2,17 +2,7 @@
 
 from pathlib import Path
 
-from facemask.core.files import write_bytes
-from facemask.core.metrics import write_metrics
-from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.data.duplicates.conflicts import flag_copies
-from facemask.data.duplicates.grouping import LINKS, connect, find_links
-from facemask.data.quality import flag_junk
-from facemask.data.summary import describe
-from facemask.dataset.archive import Archive
-from facemask.dataset.manifest import CATALOGUE, LEFT_OUT, MANIFEST
-from facemask.presentation.contact_sheet import choose_samples, contact_sheet, read_thumbnails
 
 HEADLINE = {
     "files": "images",
@@ -24,6 +14,17 @@ HEADLINE = {
 
 def main() -> None:
     """Read what `merge` wrote; write `data/manifest.csv`, the links between copies, figures and samples."""
+    from facemask.core.files import write_bytes
+    from facemask.core.metrics import write_metrics
+    from facemask.core.params import load_params
+    from facemask.data.duplicates.conflicts import flag_copies
+    from facemask.data.duplicates.grouping import LINKS, connect, find_links
+    from facemask.data.quality import flag_junk
+    from facemask.data.summary import describe
+    from facemask.dataset.archive import Archive
+    from facemask.dataset.manifest import CATALOGUE, LEFT_OUT, MANIFEST
+    from facemask.presentation.contact_sheet import choose_samples, contact_sheet, read_thumbnails
+
     settings = load_params().group
     table = CATALOGUE.read(Path("data/images.csv"))
     with Archive(Path("data/images.zip")) as archive:

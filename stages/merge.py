@@ -1,19 +1,21 @@
 """Merge the images of all sources, and list unusable files."""
 
-import sys
 from pathlib import Path
 
-import pandas as pd
-
-from facemask.core.files import write_csv
-from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.data import merge
-from facemask.dataset.manifest import CATALOGUE, LEFT_OUT
 
 
 def main() -> None:
     """Write `data/images.zip`, the table of what is in it, what was left out, and counts."""
+    import sys
+
+    import pandas as pd
+
+    from facemask.core.files import write_csv
+    from facemask.core.params import load_params
+    from facemask.data import merge
+    from facemask.dataset.manifest import CATALOGUE, LEFT_OUT
+
     params = load_params()
     raw = Path("data/raw")
     # DVC takes the whole folder for an input: what a source that is no longer used left there must not count.

@@ -2,21 +2,22 @@
 
 from pathlib import Path
 
-from facemask.core.files import write_bytes
-from facemask.core.metrics import write_metrics
-from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.data.synthetic.pipeline import choose_shown, render
-from facemask.dataset.archive import Archive
-from facemask.dataset.split import SPLIT
-from facemask.dataset.synthetic import KIND_TITLES, SYNTHETIC, count_synthetic
-from facemask.presentation.contact_sheet import contact_sheet, read_thumbnails
 
 SHOWN_PER_KIND = 16
 
 
 def main() -> None:
     """Read the split and the images; write `data/rendered.zip`, its table, a contact sheet and figures."""
+    from facemask.core.files import write_bytes
+    from facemask.core.metrics import write_metrics
+    from facemask.core.params import load_params
+    from facemask.data.synthetic.pipeline import choose_shown, render
+    from facemask.dataset.archive import Archive
+    from facemask.dataset.split import SPLIT
+    from facemask.dataset.synthetic import KIND_TITLES, SYNTHETIC, count_synthetic
+    from facemask.presentation.contact_sheet import contact_sheet, read_thumbnails
+
     settings = load_params().render
     path = Path("data/rendered.zip")
     outcome = render(Path("data/images.zip"), SPLIT.read(Path("data/split.csv")), path, settings)

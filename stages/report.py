@@ -2,19 +2,20 @@
 
 from pathlib import Path
 
-from facemask.core.files import atomic_path, write_text
-from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.dataset.archive import Archive
-from facemask.presentation.thumbnails import LARGE, SMALL, read_pictures
-from facemask.report.evidence import gather_evidence
-from facemask.report.figures import draw_figures
-from facemask.report.findings import read_findings
-from facemask.report.page import html_page, markdown_card, markdown_summary
 
 
 def main() -> None:
     """Read what the other stages wrote; write `report/`."""
+    from facemask.core.files import atomic_path, write_text
+    from facemask.core.params import load_params
+    from facemask.dataset.archive import Archive
+    from facemask.presentation.thumbnails import LARGE, SMALL, read_pictures
+    from facemask.report.evidence import gather_evidence
+    from facemask.report.figures import draw_figures
+    from facemask.report.findings import read_findings
+    from facemask.report.page import html_page, markdown_card, markdown_summary
+
     params = load_params()
     findings = read_findings(Path(), params.data.sources)
     evidence = gather_evidence(findings, params.report)

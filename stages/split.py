@@ -2,23 +2,26 @@
 
 from pathlib import Path
 
-from facemask.core.metrics import write_metrics
-from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.data.leakage import LEAKS, check_leaks, similar_pairs
-from facemask.data.split import check_split, count_parts, split
-from facemask.dataset.archive import Archive
-from facemask.dataset.manifest import MANIFEST
-from facemask.dataset.split import PARTS, SPLIT
 
 HEADLINE = {
-    **{f"{part}_photographs": f"groups.{part}" for part in PARTS},
+    "train_photographs": "groups.train",
+    "val_photographs": "groups.val",
+    "test_photographs": "groups.test",
     "suspicious_pairs": "leaks.suspicious_pairs",
 }
 
 
 def main() -> None:
     """Read the manifest and the images; write `data/split.csv`, `data/leaks.csv` and the metrics of the split."""
+    from facemask.core.metrics import write_metrics
+    from facemask.core.params import load_params
+    from facemask.data.leakage import LEAKS, check_leaks, similar_pairs
+    from facemask.data.split import check_split, count_parts, split
+    from facemask.dataset.archive import Archive
+    from facemask.dataset.manifest import MANIFEST
+    from facemask.dataset.split import SPLIT
+
     settings = load_params().split
     manifest = MANIFEST.read(Path("data/manifest.csv"))
     table = split(manifest, settings)

@@ -3,26 +3,27 @@
 import shutil
 from pathlib import Path
 
-import pandas as pd
-
-from facemask.core.cache import cache_folder
-from facemask.core.metrics import write_metrics
-from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.core.tables import write_table
-from facemask.dataset.archive import Archive, Archives
-from facemask.dataset.predictions import PREDICTIONS
-from facemask.dataset.split import SPLIT
-from facemask.dataset.synthetic import SYNTHETIC
-from facemask.models.classifier import save_model
-from facemask.models.repeats import save_repeats
-from facemask.training.trainer import WorkFolders, summarise, train
 
 HEADLINE = {"val_accuracy": "best_val_accuracy", "best_epoch": "best_epoch"}
 
 
 def main() -> None:
     """Read the images, the split and the backbone; write the model, its repeats, its history and a summary."""
+    import pandas as pd
+
+    from facemask.core.cache import cache_folder
+    from facemask.core.metrics import write_metrics
+    from facemask.core.params import load_params
+    from facemask.core.tables import write_table
+    from facemask.dataset.archive import Archive, Archives
+    from facemask.dataset.predictions import PREDICTIONS
+    from facemask.dataset.split import SPLIT
+    from facemask.dataset.synthetic import SYNTHETIC
+    from facemask.models.classifier import save_model
+    from facemask.models.repeats import save_repeats
+    from facemask.training.trainer import WorkFolders, summarise, train
+
     settings = load_params().train
     rows = pd.concat([SPLIT.read(Path("data/split.csv")), SYNTHETIC.read(Path("data/rendered.csv"))], ignore_index=True)
     folders = WorkFolders(states=Path(".facemask/training"), views=cache_folder() / "views")

@@ -3,15 +3,16 @@
 import shutil
 from pathlib import Path
 
-from facemask.core.cache import cache_folder
-from facemask.core.metrics import write_metrics
-from facemask.core.params import load_params
 from facemask.core.stage_runner import run
-from facemask.dataset.split import SPLIT
 
 
 def main() -> None:
     """Read the images, the split and the backbone; write the metrics of the sources left out, none if disabled."""
+    from facemask.core.cache import cache_folder
+    from facemask.core.metrics import write_metrics
+    from facemask.core.params import load_params
+    from facemask.dataset.split import SPLIT
+
     params = load_params()
     if not params.unseen.enabled:
         write_metrics("unseen", {}, {})

@@ -1,13 +1,20 @@
-"""Entry point of stage scripts: arguments, errors in one line, exit codes."""
+"""Entry point of stage scripts: arguments, errors in one line, exit codes.
+
+A stage imports what takes time inside its `main`, so that Ctrl-C during the imports is handled as at any other moment.
+"""
 
 import errno
 import inspect
+import os
+import signal
 import sys
 from collections.abc import Callable
+from types import FrameType
 
 from facemask.core.errors import FacemaskError
 
 _OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
+_INTERRUPTED = 128 + signal.SIGINT
 
 
 def run(main: Callable[..., None]) -> None:
@@ -16,23 +23,52 @@ def run(main: Callable[..., None]) -> None:
     A `FacemaskError` is printed and the process ends with 1; with the wrong number of arguments it ends with 2, when
     interrupted from the keyboard with 130.
     """
+    interrupt = _Interrupt()
+    signal.signal(signal.SIGINT, interrupt)
+    try:
+        code = _call(main)
+    except BaseException:
+        if not interrupt.received:
+            raise
+        code = _INTERRUPTED
+    if interrupt.received:
+        # Without the usual end of the interpreter: threads that were interrupted would print tracebacks there.
+        sys.stdout.flush()
+        os._exit(_INTERRUPTED)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # everything is written
+    sys.exit(code)
+
+
+class _Interrupt:
+    """Signal handler that raises KeyboardInterrupt and remembers it: libraries may turn it into another exception."""
+
+    def __init__(self) -> None:
+        self.received = False
+
+    def __call__(self, _number: int, _frame: FrameType | None) -> None:
+        self.received = True
+        sys.unraisablehook = lambda _: None  # an interrupt in a destructor or a callback is printed otherwise
+        raise KeyboardInterrupt
+
+
+def _call(main: Callable[..., None]) -> int:
+    """Call `main`, print the errors that a person can mend, and return the exit code."""
     try:
         inspect.signature(main).bind(*sys.argv[1:])
     except TypeError:
         names = " ".join(name.upper() for name in inspect.signature(main).parameters)
         print(f"usage: python {sys.argv[0]} {names}", file=sys.stderr)
-        sys.exit(2)
+        return 2
     try:
         main(*sys.argv[1:])
     except FacemaskError as error:
         print(f"error: {error}", file=sys.stderr)
-        sys.exit(1)
+        return 1
     except OSError as error:
         if error.errno not in _OF_THE_DISK:
             raise
         place = error.filename or "the disk"
         advice = "free some space or change its permissions, then run again"
         print(f"error: {place} cannot be written ({error.strerror}): {advice}", file=sys.stderr)
-        sys.exit(1)
-    except KeyboardInterrupt:
-        sys.exit(130)
+        return 1
+    return 0

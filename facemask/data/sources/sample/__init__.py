@@ -6,6 +6,7 @@
 import csv
 import io
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -14,6 +15,7 @@ import cv2
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
+from facemask.core.signals import handle_signals
 from facemask.data.sources.sample.plan import Plan, plan_portrait
 from facemask.data.sources.sample.planted import Planted, make_planted, plan_planted
 from facemask.data.sources.sample.portraits import draw_portrait
@@ -51,7 +53,8 @@ def draw_sample(per_class: int, seed: int, workers: int | None = None) -> Iterat
             `per_class` are the first of a larger one.
         workers: processes; all cores if None.
 
-    More than one worker needs the usual `if __name__ == "__main__"` guard in a script that calls this.
+    More than one worker needs the main thread, and the usual `if __name__ == "__main__"` guard in a script that calls
+    this.
 
     Raises:
         FacemaskError: at the first file, if `per_class`, `seed` or `workers` is out of range.
@@ -71,7 +74,10 @@ def draw_sample(per_class: int, seed: int, workers: int | None = None) -> Iterat
         # Spawned, because a process forked after OpenCV has started its threads can wait for them for ever.
         # One OpenCV thread in each: the processes already fill the cores.
         with ProcessPoolExecutor(workers, get_context("spawn"), cv2.setNumThreads, (1,)) as pool:
-            yield from zip(names, pool.map(_make, items, [seed] * len(items), chunksize=_CHUNK), strict=True)
+            # The workers, which start here, inherit this: on Ctrl-C only this process ends the work.
+            with handle_signals(signal.SIG_IGN, signal.SIGINT):
+                drawn = pool.map(_make, items, [seed] * len(items), chunksize=_CHUNK)
+            yield from zip(names, drawn, strict=True)
     text = io.StringIO(newline="")
     writer = csv.DictWriter(text, ATTRIBUTES, lineterminator="\n")
     writer.writeheader()
