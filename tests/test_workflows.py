@@ -57,7 +57,9 @@ def jobs() -> list[Job]:
     gitlab = load(GITLAB)
     for name, job in gitlab.items():
         if isinstance(job, dict) and "script" in job:
-            before = gitlab[job["extends"]]["before_script"] if "extends" in job else []
+            extends = job.get("extends", [])
+            others = [gitlab[other] for other in ([extends] if isinstance(extends, str) else extends)]
+            before = [line for other in others for line in other.get("before_script", [])]
             found.append(Job(GITLAB.name, name, ("\n".join([*before, *job["script"]]),)))
     return found
 
