@@ -22,14 +22,19 @@ def main() -> None:
     from facemask.dataset.synthetic import SYNTHETIC
     from facemask.models.classifier import save_model
     from facemask.models.repeats import save_repeats
+    from facemask.training.live import live_curves
     from facemask.training.trainer import WorkFolders, summarise, train
 
     settings = load_params().train
     rows = pd.concat([SPLIT.read(Path("data/split.csv")), SYNTHETIC.read(Path("data/rendered.csv"))], ignore_index=True)
     folders = WorkFolders(states=Path(".facemask/training"), views=cache_folder() / "views")
-    with Archive(Path("data/images.zip")) as images, Archive(Path("data/rendered.zip")) as rendered:
+    with (
+        Archive(Path("data/images.zip")) as images,
+        Archive(Path("data/rendered.zip")) as rendered,
+        live_curves(settings.live, Path(".facemask/live")) as show,
+    ):
         archives = Archives(images, rendered)
-        trained = train(archives, rows, Path("models/backbone.weights.h5"), settings, folders)
+        trained = train(archives, rows, Path("models/backbone.weights.h5"), settings, folders, show)
     if trained.is_chief:
         save_model(trained.model, Path("models/model.keras"))
         save_repeats(Path("models/repeats.npz"), trained.repeats)

@@ -212,6 +212,7 @@ class TrainParams(Settings):
     precision: Literal["auto", Precision] = "auto"
     distribution: Distribution = "one"
     kept_views: Annotated[float, Field(ge=0)] = 4.0
+    live: bool = False
     augmentation: AugmentationParams = AugmentationParams()
 
 

@@ -39,6 +39,7 @@ _WITHOUT_EFFECT = {  # settings that do not change the views; any other setting 
     "kept_views",
     "label_smoothing",
     "learning_rate",
+    "live",
     "mixup",
     "patience",
     "views",

@@ -28,6 +28,7 @@ from facemask.training.feature_cache import FeatureContext, Views, plain_maps
 from facemask.training.folds import assign_folds, choose_held_out
 from facemask.training.history import History
 from facemask.training.linear_probe import fit_logits
+from facemask.training.live import OnEpoch
 from facemask.training.network import Network
 from facemask.training.repeat import Repeat, Weights
 from facemask.training.step import TrainingStep
@@ -70,7 +71,12 @@ class Trained:
 
 
 def train(
-    archives: Archives, rows: pd.DataFrame, backbone: Path, settings: TrainParams, folders: WorkFolders
+    archives: Archives,
+    rows: pd.DataFrame,
+    backbone: Path,
+    settings: TrainParams,
+    folders: WorkFolders,
+    on_epoch: OnEpoch = lambda _: None,
 ) -> Trained:
     """Train the classifier; the test part is not used.
 
@@ -83,6 +89,7 @@ def train(
         backbone: weights that the stage `backbone` wrote.
         settings: the group `train` of the params.
         folders: for checkpoints and cached feature maps.
+        on_epoch: called with the history after each epoch, in the process that writes the outputs.
 
     Returns:
         The weights are those of the epoch in which the model has the lowest validation loss.
@@ -109,7 +116,7 @@ def train(
     views = Views(context, training, inputs, folders.views)
     validator = Validation(validation, plain_maps(context, list(validation["id"]), "val"))
 
-    checkpoint = Checkpoint(folders.states, fingerprint(settings.model_dump(), *inputs, rows.to_csv()))
+    checkpoint = Checkpoint(folders.states, fingerprint(settings.model_dump(exclude={"live"}), *inputs, rows.to_csv()))
     if state := distributed.broadcast(checkpoint.load()):
         history.restore(state)
         for repeat in repeats:
@@ -130,6 +137,7 @@ def train(
             history.add((loss, accuracy, val_loss, val_accuracy), averages)
         if distributed.is_chief:
             checkpoint.save(state_of(history, repeats))
+            on_epoch(history)
         print(
             f"epoch {history.epoch} of {settings.epochs}: loss {loss:.4f}, accuracy {accuracy:.4f}; "
             f"val loss {val_loss:.4f}, val accuracy {val_accuracy:.4f}",
