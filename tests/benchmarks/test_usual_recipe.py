@@ -146,7 +146,7 @@ def test_drawn_pictures_are_inputs_of_ours_alone(project: Path) -> None:
     assert same == {"usual": True, "ours": False}
 
 
-@pytest.mark.slow
+@pytest.mark.nightly  # trains by both recipes
 def test_a_recipe_in_the_file_is_not_run_again(project: Path, capfd: pytest.CaptureFixture[str]) -> None:
     main(["--only", "usual", "--epochs", "2"])
     alone = capfd.readouterr()

@@ -11,8 +11,10 @@ from facemask.training.mixed_precision import choose_precision, precision_policy
 from tests.training.test_trainer import PLAIN, run
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("precision", ["mixed_bfloat16", "mixed_float16"])
+@pytest.mark.parametrize(
+    "precision",
+    [pytest.param("mixed_float16", marks=pytest.mark.slow), pytest.param("mixed_bfloat16", marks=pytest.mark.nightly)],
+)
 def test_a_training_with_16_bits_learns_and_its_model_is_float32(
     training_inputs: Path, tmp_path: Path, precision: str
 ) -> None:
