@@ -1,5 +1,6 @@
 """Validated settings of `params.yaml`: unknown keys and values out of range are refused."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -63,6 +64,15 @@ class FolderSource(FolderMapped):
     kind: Literal["folder"]
     path: Annotated[str, Field(min_length=1)]
 
+    @field_validator("path")
+    @classmethod
+    def _home_is_known(cls, path: str) -> str:
+        try:
+            Path(path).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"the home folder in {path!r} is not known: write the whole path") from error
+        return path
+
 
 class SampleSource(Settings):
     """Portraits that the project draws itself."""
@@ -76,9 +86,17 @@ Source = Annotated[KaggleSource | FolderSource | SampleSource, Field(discriminat
 
 
 class DataParams(Settings):
-    """Which entries of `sources` are used."""
+    """Which entries of `sources` are used, and the folder of one's own photographs, a dependency in dvc.yaml."""
 
+    own: Annotated[str, Field(min_length=1)] = "data/own"
     sources: Annotated[list[SourceName], Field(min_length=1)]
+
+    @field_validator("own")
+    @classmethod
+    def _dvc_finds_the_folder(cls, own: str) -> str:
+        if own.startswith("~"):
+            raise ValueError(f"DVC does not know ~: write the whole path instead of {own!r}")
+        return own
 
     @field_validator("sources")
     @classmethod
@@ -93,6 +111,7 @@ class MergeParams(Settings):
 
     min_side: Annotated[int, Field(ge=1)] = 16
     max_megapixels: Annotated[float, Field(gt=0, le=178)] = 50.0
+    accept_missing_end: bool = False
 
 
 class JunkParams(Settings):
@@ -324,6 +343,21 @@ class Params(Settings):
             if name not in self.sources:
                 raise ValueError(
                     f"data.sources names {name!r}, which is not an entry of sources: {', '.join(self.sources)}"
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _dvc_watches_own_photographs(self) -> "Params":
+        watched = os.path.normpath(Path(self.data.own).absolute())
+        for name in self.data.sources:
+            source = self.sources[name]
+            if not isinstance(source, FolderSource):
+                continue
+            path = os.path.normpath(Path(source.path).expanduser().absolute())
+            if not Path(path).is_relative_to(watched):
+                raise ValueError(
+                    f"sources.{name}.path is {source.path!r}, outside data.own ({self.data.own}), the folder where DVC "
+                    "notices new photographs: set data.own to that path, or to a folder that holds all own photographs"
                 )
         return self
 

@@ -14,13 +14,12 @@ from typing import Self
 
 from facemask.core.errors import FacemaskError
 from facemask.core.files import atomic_path
+from facemask.dataset.folders import is_leftover
 
 MAX_MEMBER_BYTES = 256 * 2**20
 MAX_TOTAL_BYTES = 64 * 2**30
 MAX_MEMBERS = 1_000_000
 
-# What operating systems leave in folders, none of it a file that anybody put there: `._x` is macOS' side file of `x`.
-_JUNK = re.compile(r"(?:^|/)(?:__MACOSX/.*|\.DS_Store|\._[^/]*|Thumbs\.db|ehthumbs\.db|desktop\.ini)$", re.IGNORECASE)
 # ZipFile bounds what a member may grow to for these two only, so a bomb packed in another way is not opened.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -36,8 +35,8 @@ class Archive:
     """The file members of a zip, checked on opening; a context manager.
 
     Nothing is ever unpacked to disk, so a name can't lead anywhere; names that point outside are refused all the
-    same, because whoever made them meant harm or used a broken tool. What operating systems add (`__MACOSX/`,
-    `.DS_Store`, `Thumbs.db` ...) and folders are no members.
+    same, because whoever made them meant harm or used a broken tool. Hidden files, what systems add (`__MACOSX/`,
+    `Thumbs.db` ...; see `facemask.dataset.folders`) and folders are no members.
 
     One instance may be read from many threads at once. It can't be shared between processes: open one in each.
 
@@ -173,11 +172,6 @@ def content_hash(archive: Archive) -> str:
     return digest.hexdigest()
 
 
-def is_junk(name: str) -> bool:
-    """Check whether a relative path (with "/") is a leftover of an operating system."""
-    return _JUNK.search(name) is not None
-
-
 def unsafe_name(name: str) -> str:
     """Return what makes a member's name unsafe ("is an absolute path"), or ""."""
     if not name:
@@ -211,11 +205,13 @@ def _checked_members(path: Path, infos: list[zipfile.ZipInfo]) -> dict[str, zipf
     for info in infos:
         # `filename` has been cut at a NUL and, on Windows, has its backslashes turned: judge what stands in the file.
         name = info.orig_filename
+        if is_leftover(name) and not unsafe_name(name.rstrip("\r/")):  # macOS' file of a folder's icon ends in \r
+            continue
         if reason := _refusal(info):
             raise FacemaskError(f"{path}: member {name!r} {reason}: the archive is not used")
         if name in members:
             raise FacemaskError(f"{path}: two members are named {name!r}: the archive is not used")
-        if not name.endswith("/") and not is_junk(name):
+        if not name.endswith("/"):
             members[name] = info
     total = sum(info.file_size for info in members.values())
     if total > MAX_TOTAL_BYTES:

@@ -15,6 +15,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
@@ -23,7 +24,7 @@ from facemask.dataset.decode import UnusableImage, decode, resize
 from facemask.export.formats import open_format
 from facemask.faces.detector import LEVELS, SMALL_FACES, Box, FaceDetector, crop_face
 from facemask.inference.annotate import Mark, annotate
-from facemask.inference.inputs import STANDARD_INPUT, Input
+from facemask.inference.inputs import SIGNATURE, STANDARD_INPUT, Input
 from facemask.inference.options import Options
 from facemask.models.decision import Decision
 
@@ -227,9 +228,11 @@ def _mark(face: Face, image: NDArray[np.uint8]) -> Mark:
 def _write_picture(path: Path, image: NDArray[np.uint8]) -> None:
     packed = io.BytesIO()
     if path.suffix.lower() == ".png":
-        Image.fromarray(image).save(packed, "PNG")
+        text = PngInfo()
+        text.add_text("Software", SIGNATURE)
+        Image.fromarray(image).save(packed, "PNG", pnginfo=text)
     else:
-        Image.fromarray(image).save(packed, "JPEG", quality=_JPEG_QUALITY)
+        Image.fromarray(image).save(packed, "JPEG", quality=_JPEG_QUALITY, comment=SIGNATURE)
     try:
         write_bytes(path, packed.getvalue())
     except OSError as error:

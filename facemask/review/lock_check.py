@@ -108,7 +108,8 @@ def _reasons(stage: PipelineStage, made: dict[str, Output]) -> Iterator[str]:
 def _about(dep: Output, made: dict[str, Output]) -> Iterator[str]:
     """Check whether an input of a stage has changed; a missing one is judged by its producer.
 
-    A folder that is empty is taken to be what it was: photographs of one's own need not be in every clone.
+    A folder that is empty, or lies outside the project and is missing, is taken to be what it was: photographs of one's
+    own need not be in every clone.
     """
     if dep.exists:
         if dep.status() and not _is_empty(dep):
@@ -118,7 +119,7 @@ def _about(dep: Output, made: dict[str, Output]) -> Iterator[str]:
     if maker is not None:
         if maker.hash_info != dep.hash_info:
             yield f"it read another {dep.def_path} than {LOCK} names as that of {maker.stage.name}"
-    elif not any(_within(path, dep.fs_path) for path in made):
+    elif dep.is_in_repo and not any(_within(path, dep.fs_path) for path in made):
         yield f"{dep.def_path} is missing"
 
 

@@ -163,3 +163,37 @@ def test_own_photographs_need_one_entry_with_a_path_only(settings: dict[str, Any
     settings["sources"]["mine"] = {"kind": "folder", "path": "data/own"}
     settings["data"]["sources"] = ["mine"]
     assert load(settings, tmp_path).sources["mine"].kind == "folder"
+
+
+@pytest.mark.parametrize("path", ["data/own", "data/own/office", "./data/own/../own/office"])
+def test_own_photographs_lie_where_dvc_looks(settings: dict[str, Any], tmp_path: Path, path: str) -> None:
+    settings["sources"]["mine"] = {"kind": "folder", "path": path}
+    settings["data"]["sources"] = ["mine"]
+    assert load(settings, tmp_path).data.own == "data/own"
+
+
+@pytest.mark.parametrize("path", ["/photos", "data/own2", "data/own/../photos", "~/photos", "data"])
+def test_own_photographs_where_dvc_does_not_look_are_refused(
+    settings: dict[str, Any], tmp_path: Path, path: str
+) -> None:
+    settings["sources"]["mine"] = {"kind": "folder", "path": path}
+    load(settings, tmp_path)  # not in use: nothing depends on it
+    settings["data"]["sources"] = ["mine"]
+    with pytest.raises(
+        FacemaskError, match=r"sources\.mine\.path is .*, outside data\.own \(data/own\), .*: set data\.own"
+    ):
+        load(settings, tmp_path)
+    put(settings, "data.own", str(Path(path).expanduser()))
+    load(settings, tmp_path)
+
+
+def test_the_watched_folder_is_written_as_dvc_reads_it(settings: dict[str, Any], tmp_path: Path) -> None:
+    put(settings, "data.own", "~/photos")
+    with pytest.raises(FacemaskError, match=r"data\.own: DVC does not know ~: write the whole path"):
+        load(settings, tmp_path)
+
+
+def test_the_home_of_somebody_unknown_is_said_to_be_unknown(settings: dict[str, Any], tmp_path: Path) -> None:
+    settings["sources"]["mine"] = {"kind": "folder", "path": "~nobody-of-that-name/photos"}
+    with pytest.raises(FacemaskError, match=r"sources\.mine\.path: the home folder in '~nobody.*' is not known"):
+        load(settings, tmp_path)

@@ -131,6 +131,15 @@ def test_photographs_of_ones_own_need_not_be_in_the_clone(clone: Path) -> None:
     assert stale_stages(clone) == []
 
 
+def test_photographs_outside_the_project_need_not_be_on_the_machine(clone: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "photographs"
+    write_text(clone / "dvc.yaml", (clone / "dvc.yaml").read_text().replace("data/own", str(outside)))
+    edit_lock(clone, lambda stages: stages["download@sample"]["deps"][0].update(path=str(outside)))
+    assert stale_stages(clone) == []
+    write_text(outside / "1.jpg", "new")
+    assert stale_stages(clone) == [Stale("download@sample", (f"{outside} changed",))]
+
+
 def test_dvc_itself_agrees(clone: Path) -> None:
     said = dvc(clone, "repro", "--dry", "--allow-missing")
     assert "up to date" in said
