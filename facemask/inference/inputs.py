@@ -128,13 +128,13 @@ class _Search:
     def _folder(self, folder: Path) -> Iterator[Input]:
         found = walk(folder)
         self._remark(found)
-        empty = not found.unreadable
+        before, empty = len(self._signed), not found.unreadable
         for name in found.files:
             for one in self._file(folder / name, PurePath(name)):
                 empty = False
                 yield one
         yield from _problems(found)
-        if empty:
+        if empty and len(self._signed) == before:
             yield Input(str(folder), PurePath(), "no image in this folder")
 
     def _pattern(self, pattern: str) -> Iterator[Input]:

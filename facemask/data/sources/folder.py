@@ -77,8 +77,8 @@ def _search(source: FolderSource, root: Path) -> Walk:
             raise FacemaskError(f"{link} is a link to a folder, which is not searched: {_LINK_ADVICE}")
         if not (root / folder).is_dir():
             raise FacemaskError(
-                f"{source.path} has no folder {folder!r}, it has {_listing(root)}: make it, or correct `folders` of the "
-                "source"
+                f"{source.path} has no folder {folder!r}, it has {_listing(root)}: make that folder, or correct "
+                "`folders` of the source"
             )
     return found
 

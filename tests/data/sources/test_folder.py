@@ -154,7 +154,9 @@ def test_a_path_that_is_no_folder_is_named(tmp_path: Path, make: str) -> None:
 
 
 def test_a_missing_class_folder_is_named_with_those_that_are_there(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(FacemaskError, match=r"no folder 'Mit_Maske', only mask_weared_incorrect, with_mask, without_"):
+    with pytest.raises(
+        FacemaskError, match=r"no folder 'Mit_Maske', it has mask_weared_incorrect, with_mask, without_"
+    ):
         packed(photos, tmp_path / "x.zip", Mit_Maske="with_mask")
     assert not (tmp_path / "x.zip").exists()
 
