@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path, PurePath
 
 from facemask.core.errors import FacemaskError
-from facemask.dataset.decode import UnusableImage, decode
+from facemask.dataset.decode import is_image
 from facemask.dataset.folders import Walk, is_leftover, walk
 
 STANDARD_INPUT = "-"
@@ -170,7 +170,7 @@ class _Search:
                     yield Input(str(path), mirrored, "no ordinary file")
             elif _is_signed(path):
                 self._signed.append(str(path))
-            elif _is_image(path):
+            elif path.suffix.lower() in _SUFFIXES or is_image(_head(path)):
                 yield Input(str(path), mirrored)
         except OSError as error:
             yield Input(str(path), mirrored, error.strerror or str(error))
@@ -200,17 +200,6 @@ def _is_folder(path: Path) -> bool:
         return path.is_dir()
     except OSError:  # of a folder above it that may not be searched; said when the file is read
         return False
-
-
-def _is_image(path: Path) -> bool:
-    """Return whether a file is an image, possibly a broken one."""
-    if path.suffix.lower() in _SUFFIXES:
-        return True
-    try:
-        decode(_head(path))
-    except UnusableImage as error:
-        return error.reason not in ("not an image", "empty file")
-    return True
 
 
 def _is_signed(path: Path) -> bool:
