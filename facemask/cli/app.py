@@ -10,7 +10,7 @@ import typer
 from facemask.cli.retrain import new_data, publish, retrain
 from facemask.cli.review import check_lock, compare, gate, review
 from facemask.cli.use import benchmark, predict, summary, watch
-from facemask.core.errors import FacemaskError
+from facemask.core.errors import FacemaskError, unwritable
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Use the model": (predict, watch, benchmark, summary),
@@ -52,4 +52,9 @@ def main() -> None:
         app()
     except FacemaskError as error:
         print(f"error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if not (said := unwritable(error)):
+            raise
+        print(f"error: {said}", file=sys.stderr)
         sys.exit(1)

@@ -193,7 +193,7 @@ def _exported_model(folder: Path, rev: str | None) -> Path:
     if rev is None:
         return folder
     if folder != EXPORT:
-        raise typer.BadParameter("give either a revision or a folder (--model)", param_hint="--rev")
+        raise typer.BadParameter("--rev and --model both name a model: give one of them", param_hint="--rev")
     from facemask.review.released_model import fetch_model
     from facemask.review.revisions import Revision
 

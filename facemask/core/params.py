@@ -381,8 +381,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise FacemaskError(f"{path} is missing; run the command in the project's folder") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FacemaskError(f"{path} is not valid YAML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise FacemaskError(f"{path} is not UTF-8 text: save it in that encoding") from error
+    except yaml.YAMLError as error:
+        raise FacemaskError(f"{path} is not valid YAML; correct it: {error}") from error
     try:
         return Params.model_validate(_scientific_floats(content))
     except ValidationError as error:
@@ -412,6 +414,10 @@ def _key(location: tuple[int | str, ...]) -> str:
 def _said(problem: Any) -> str:
     """Describe one pydantic error to the author of the file."""
     given = problem["input"]
+    if problem["type"] == "missing":
+        return "this setting is missing; write it there"
+    if problem["type"] == "extra_forbidden":
+        return "there is no such setting; check how it is spelled, or remove it"
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
@@ -426,6 +432,6 @@ def _said(problem: Any) -> str:
 
 
 def _given(problem: Any) -> str:
-    if problem["type"] in ("missing", "extra_forbidden") or isinstance(problem["input"], dict | list | Settings):
+    if isinstance(problem["input"], dict | list | Settings):
         return ""
     return f", not {problem['input']!r}"

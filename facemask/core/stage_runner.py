@@ -1,13 +1,10 @@
 """Entry point of stage scripts: arguments, errors in one line, exit codes."""
 
-import errno
 import inspect
 import sys
 from collections.abc import Callable
 
-from facemask.core.errors import FacemaskError
-
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
+from facemask.core.errors import FacemaskError, unwritable
 
 
 def run(main: Callable[..., None]) -> None:
@@ -28,11 +25,9 @@ def run(main: Callable[..., None]) -> None:
         print(f"error: {error}", file=sys.stderr)
         sys.exit(1)
     except OSError as error:
-        if error.errno not in _OF_THE_DISK:
+        if not (said := unwritable(error)):
             raise
-        place = error.filename or "the disk"
-        advice = "free some space or change its permissions, then run again"
-        print(f"error: {place} cannot be written ({error.strerror}): {advice}", file=sys.stderr)
+        print(f"error: {said}", file=sys.stderr)
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)

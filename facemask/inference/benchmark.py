@@ -142,7 +142,9 @@ def read_faces(names: Sequence[str], side: int) -> tuple[Pixels, list[str]]:
         with suppress(UnusableImage, OSError):
             faces.append(resize(decode(Path(file.name).read_bytes()), side))
     if not faces:
-        raise FacemaskError(f"no image in {', '.join(names)}; name images, or folders with images")
+        raise FacemaskError(
+            f"none of {', '.join(names)} could be read as an image: name images, or folders with images"
+        )
     if unusable := len(chosen) - len(faces):
         found.remarks.append(f"{unusable} of {len(chosen)} files could not be used; `facemask predict` says why")
     return np.stack(faces), found.remarks
@@ -228,7 +230,9 @@ def _received(name: str, pipe: Connection) -> Any:
     try:
         received = pipe.recv()
     except EOFError:
-        received = FacemaskError(f"the process of the format {name} ended; it may have run out of memory")
+        received = FacemaskError(
+            f"the process of the format {name} ended; it may have run out of memory: close other programs and try again"
+        )
     if isinstance(received, FacemaskError):
         raise received
     return received

@@ -52,9 +52,13 @@ def stale_stages(project: Path) -> list[Stale]:
             stages = [stage for stage in plan_repro(repo.index.graph) if isinstance(stage, PipelineStage)]
             found = [Stale(stage.name, tuple(_reasons(stage, made))) for stage in stages]
     except NotDvcRepoError as error:
-        raise FacemaskError(f"{project.resolve()} is not a DVC project: run the command in one") from error
+        raise FacemaskError(
+            f"{project.resolve()} is not a DVC project: run the command in the project's folder"
+        ) from error
     except DvcException as error:
-        raise FacemaskError(f"the pipeline cannot be read ({error}): try `dvc status`") from error
+        raise FacemaskError(
+            f"the pipeline cannot be read ({error}): correct that file, or restore it with `git checkout`"
+        ) from error
     return [one for one in found if one.reasons]
 
 
@@ -79,9 +83,13 @@ def _refuse_conflict(lock: Path) -> None:
             ) from error
         raise FacemaskError(f"{lock} is missing: the pipeline was never run here. {REPAIR}") from error
     except UnicodeDecodeError as error:
-        raise FacemaskError(f"{lock} is not text: check out either version of it. {REPAIR}") from error
+        raise FacemaskError(
+            f"{lock} is damaged, it is not UTF-8 text: restore it with `git checkout {LOCK}`. {REPAIR}"
+        ) from error
     if any(line.startswith(("<<<<<<< ", ">>>>>>> ")) for line in text.splitlines()):
-        raise FacemaskError(f"{lock} holds a merge conflict: check out either version of it. {REPAIR}")
+        raise FacemaskError(
+            f"{lock} holds a merge conflict: take either version (`git checkout --ours {LOCK}`). {REPAIR}"
+        )
 
 
 def _reasons(stage: PipelineStage, made: dict[str, Output]) -> Iterator[str]:

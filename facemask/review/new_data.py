@@ -168,7 +168,8 @@ def check_new_data(what: Sequence[str], version: int | None = None, folders_of: 
 def _require(*paths: Path) -> None:
     if missing := [str(path) for path in paths if not path.is_file()]:
         raise FacemaskError(
-            f"new data is compared with that of a finished run, and {', '.join(missing)} is missing: run `dvc pull` "
+            f"new data is compared with that of a finished run, and {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing: run `dvc pull` "
             "where there is a DVC remote, else `dvc repro backbone split`"
         )
 
@@ -205,7 +206,7 @@ def _of_version(name: str, source: Source, version: int | None, what: Sequence[s
     if version is None:
         return source
     if not isinstance(source, KaggleSource) or len(what) > 1:
-        raise FacemaskError(f"--version is for one Kaggle set; {' and '.join(what)} is something else")
+        raise FacemaskError(f"--version is for one Kaggle set, which {' and '.join(what)} is not: leave it out")
     if version < 1:
         raise FacemaskError(f"--version {version}: versions of {name} are numbered from 1")
     # What is pinned is the content of another version.
@@ -218,7 +219,9 @@ def _folder_map(name: str | None, params: Params) -> FolderMap | None:
     source = params.sources.get(name)
     if not isinstance(source, FolderMapped):
         having = [other for other, one in params.sources.items() if isinstance(one, FolderMapped)]
-        raise FacemaskError(f"--folders-of {name}: no such entry of `sources` has a folder map; {', '.join(having)} do")
+        raise FacemaskError(
+            f"--folders-of {name}: no entry of `sources` of this name has a folder map; name one of {', '.join(having)}"
+        )
     return source.folders
 
 
@@ -230,6 +233,7 @@ def _pack_path(path: Path, folders: FolderMap | None, raw: Path) -> None:
         chosen = _class_folders(path, _folders_of(walked.files), folders, walked.linked)
         fetch(FolderSource(kind="folder", path=str(path), folders=chosen), archive)
     elif path.is_file():
+        _check_zip(path)
         raw.mkdir(parents=True)
         shutil.copyfile(path, archive)
     else:
@@ -239,6 +243,13 @@ def _pack_path(path: Path, folders: FolderMap | None, raw: Path) -> None:
     with Archive(archive) as packed:
         filled = _folders_of(packed.names)
     write_json(raw / f"{_MARK}.json", {"folders": _class_folders(path, filled, folders)})
+
+
+def _check_zip(path: Path) -> None:
+    """Read the whole zip, so that what is wrong with it is said of this file instead of its copy."""
+    with Archive(path) as packed:
+        for name in packed.names:
+            packed.read(name)
 
 
 def _folders_of(files: Iterable[str]) -> list[str]:

@@ -88,6 +88,8 @@ def retrain(project: Path, outcome: Path | None = None, summary: Path | None = N
     Raises:
         FacemaskError: there is something that git does not have, or `project` is no place for a run.
     """
+    if not _git(project, "rev-list", "--max-count=1", "--all"):
+        raise FacemaskError(f"the git repository of {project.resolve()} has no commit yet: commit the project first")
     head, base = _git(project, "rev-parse", "HEAD"), _git(project, "branch", "--show-current")
     try:
         refuse_changes(project, [path for path in (outcome, summary) if path])
@@ -204,7 +206,9 @@ def _has_remote(project: Path) -> bool:
         with Repo(str(project)) as repo:
             return bool(repo.config["core"].get("remote"))
     except (DvcException, ConfigError) as error:
-        raise FacemaskError(f"the DVC project cannot be read ({error}): try `dvc status`") from error
+        raise FacemaskError(
+            f"the DVC project cannot be read ({error}): correct that file, or restore it with `git checkout`"
+        ) from error
 
 
 def _run(project: Path, note: Note, *command: str) -> None:
@@ -342,8 +346,13 @@ def _remote_secrets(project: Path) -> list[str]:
 
 
 def _git(project: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True, check=False)
+    english = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(["git", *arguments], cwd=project, env=english, capture_output=True, text=True, check=False)
     if done.returncode:
+        if "not a git repository" in done.stderr:
+            raise FacemaskError(
+                f"{project.resolve()} is in no git repository: run the command in a clone of the project"
+            )
         said = without_secrets(done.stderr.strip()) or f"ended with {done.returncode}"
         raise FacemaskError(f"`git {arguments[0]}` failed in {project.resolve()}: {said}")
     return done.stdout.rstrip("\n")

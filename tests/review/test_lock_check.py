@@ -156,7 +156,7 @@ def test_stages_with_one_reason_share_a_line() -> None:
     ("text", "message"),
     [
         (None, "dvc.lock is missing: the pipeline was never run here. Run `dvc repro`"),
-        ("<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> other\n", "dvc.lock holds a merge conflict: check out either"),
+        ("<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> other\n", "dvc.lock holds a merge conflict: take either"),
         ("stages: [", "the pipeline cannot be read"),
         (json.dumps({"schema": "9", "stages": {}}), "the pipeline cannot be read"),
     ],
@@ -173,5 +173,5 @@ def test_a_folder_without_a_project_is_refused_in_a_sentence(tmp_path: Path) -> 
     with pytest.raises(FacemaskError, match=r"has no dvc\.yaml: run the command in the project's folder"):
         stale_stages(tmp_path)
     write_text(tmp_path / "dvc.lock", "schema: '2.0'\n")
-    with pytest.raises(FacemaskError, match="is not a DVC project: run the command in one"):
+    with pytest.raises(FacemaskError, match="is not a DVC project: run the command in the project's folder"):
         stale_stages(tmp_path)

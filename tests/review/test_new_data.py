@@ -281,14 +281,14 @@ def test_a_zip_with_its_class_folders_deep_inside_is_read_and_a_folder_map_can_b
     [
         (["nothing"], {}, "'nothing' is neither an entry of `sources` in params.yaml nor a folder or zip: check"),
         (["own", "nothing"], {}, "'nothing' is not an entry of `sources` .*check a folder or zip file on its own"),
-        (["own"], {"version": 2}, "--version is for one Kaggle set; own is something else"),
+        (["own"], {"version": 2}, "--version is for one Kaggle set, which own is not: leave it out"),
         (["data"], {"version": 2}, "--version is that of a Kaggle set: name its entry"),
         (["public"], {"version": 0}, "versions of public are numbered from 1"),
         (["own"], {"folders_of": "office"}, "'own' has a folder map of its own"),
         (
             ["data/own"],
             {"folders_of": "nothing"},
-            "no such entry .* has a folder map; (office|own|public)(, (office|own|public)){2} do",
+            "no entry .* of this name has a folder map; name one of (office|own|public)(, (office|own|public)){2}",
         ),
         (
             ["models"],

@@ -67,7 +67,8 @@ def folders_in_archive(source: FolderSource) -> dict[str, str]:
 def _search(source: FolderSource, root: Path) -> Walk:
     if not root.is_dir():
         raise FacemaskError(
-            f"{source.path} is not a folder: set `path` of the source to the folder that holds the class folders"
+            f"{source.path} is not a folder: make it, or set `path` of the source to the folder that holds the class "
+            "folders"
         )
     found = walk(root)
     if found.unreadable:

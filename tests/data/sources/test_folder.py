@@ -149,7 +149,7 @@ def test_a_source_may_be_one_folder_of_one_class(photos: Path, tmp_path: Path) -
 def test_a_path_that_is_no_folder_is_named(tmp_path: Path, make: str) -> None:
     if make == "a file":
         add(tmp_path / "photos")
-    with pytest.raises(FacemaskError, match=r"photos is not a folder: set `path`"):
+    with pytest.raises(FacemaskError, match=r"photos is not a folder: make it, or set `path`"):
         packed(tmp_path / "photos", tmp_path / "x.zip")
 
 
