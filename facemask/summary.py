@@ -27,9 +27,9 @@ def summarise_run(project: Path) -> str:
         bounds = " to ".join(f"{test['interval']['accuracy'][end]:.1%}" for end in ("low", "high"))
         figures = f"accuracy {test['accuracy']:.1%} (95% interval: {bounds}) on {test['photographs']} test photographs"
     except FileNotFoundError as error:
-        raise FacemaskError(f"{metrics} is missing; run `dvc repro`") from error
+        raise FacemaskError(f"{metrics} is missing; run `dvc repro` in the project's folder") from error
     except (ValueError, KeyError, TypeError) as error:
-        raise FacemaskError(f"{metrics} is broken ({error!r}); run `dvc repro evaluate`") from error
+        raise FacemaskError(f"{metrics} is damaged ({error!r}); run `dvc repro evaluate`") from error
     drawn = any(_kind(card) == "sample" for card in (project / "data" / "raw").glob("*.json"))
     notes = ["note     figures from drawn faces say nothing about real ones"] if drawn else []
     if _only_results_changed(project):
@@ -87,4 +87,4 @@ def _kind(card: Path) -> Any:
     try:
         return json.loads(card.read_text(encoding="utf-8"))["kind"]
     except (ValueError, KeyError, TypeError) as error:
-        raise FacemaskError(f"{card} is broken ({error!r}); run `dvc repro download@{card.stem}`") from error
+        raise FacemaskError(f"{card} is damaged ({error!r}); run `dvc repro download@{card.stem}`") from error

@@ -9,14 +9,18 @@ from facemask.core.stage_runner import run
 def main(name: str) -> None:
     """Fetch the entry `name` of `sources`."""
     from facemask.core.files import write_json
-    from facemask.core.params import load_params
+    from facemask.core.params import FolderSource, load_params
     from facemask.data.sources import card, fetch
+    from facemask.data.sources.folder import check_watched
 
-    sources = load_params().sources
-    if name not in sources:
-        raise FacemaskError(f"{name!r} is not an entry of `sources` in params.yaml: {', '.join(sources)}")
-    fetch(sources[name], Path(f"data/raw/{name}.zip"))
-    write_json(Path(f"data/raw/{name}.json"), card(sources[name]))
+    params = load_params()
+    if name not in params.sources:
+        raise FacemaskError(f"{name!r} is not an entry of `sources` in params.yaml: {', '.join(params.sources)}")
+    source = params.sources[name]
+    if isinstance(source, FolderSource):
+        check_watched(name, source, params.data.own)
+    fetch(source, Path(f"data/raw/{name}.zip"))
+    write_json(Path(f"data/raw/{name}.json"), card(source))
 
 
 if __name__ == "__main__":

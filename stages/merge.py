@@ -1,5 +1,6 @@
 """Merge the images of all sources, and list unusable files."""
 
+import sys
 from pathlib import Path
 
 from facemask.core.stage_runner import run
@@ -7,8 +8,6 @@ from facemask.core.stage_runner import run
 
 def main() -> None:
     """Write `data/images.zip`, the table of what is in it, what was left out, and counts."""
-    import sys
-
     import pandas as pd
 
     from facemask.core.files import write_csv

@@ -7,7 +7,6 @@ import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -168,11 +167,6 @@ def ycck_jpeg() -> bytes:
     data = bytearray(saved(cmyk(np.concatenate([255 - luma, values[..., 3:]], axis=2))))
     data[data.index(JPEG_APP14) + 15] = 2
     return bytes(data)
-
-
-def lab_tiff() -> bytes:
-    lab = cv2.cvtColor(picture(), cv2.COLOR_RGB2LAB)
-    return saved(Image.frombytes("LAB", (WIDTH, HEIGHT), lab.tobytes()), "TIFF")
 
 
 def turned(orientation: int, kind: str = "JPEG", **options: object) -> bytes:
@@ -372,7 +366,6 @@ CASES = (
     Case("TIFF of several pages", lambda: animation("TIFF"), picture),
     Case("TIFF as JPEG", lambda: saved(picture(), "TIFF", compression="jpeg", quality=95), picture, LOSSY),
     Case("TIFF in CMYK", lambda: saved(cmyk(inks()), "TIFF"), picture, 1),
-    Case("TIFF in Lab", lab_tiff, picture, 1),
     Case("TIFF of 16 bits", lambda: saved(grey()[..., 0].astype(np.uint16) * 257, "TIFF"), grey),
     Case("TIFF of 32 bits", lambda: saved(grey()[..., 0].astype(np.int32) * 257 + 90, "TIFF"), grey),
     Case("TIFF of floats up to 1", lambda: saved(grey()[..., 0].astype(np.float32) / 255, "TIFF"), grey),

@@ -43,7 +43,7 @@ def lies_in(name: str, dep: str) -> bool:
 def test_every_setting_of_a_group_that_a_stage_reads_is_declared() -> None:
     declared = {stage: set(definition(stage)["params"]) for stage in PIPELINE}
     assert declared == {
-        "download": {"sources.${item}"},
+        "download": {"data.own", "sources.${item}"},
         "merge": {"data.sources", "merge"},
         "group": {"group"},
         "split": {"split"},

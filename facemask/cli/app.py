@@ -11,7 +11,7 @@ import typer
 from facemask.cli.retrain import new_data, publish, retrain
 from facemask.cli.review import check_lock, compare, gate, review
 from facemask.cli.use import benchmark, predict, summary, watch
-from facemask.core.errors import FacemaskError
+from facemask.core.errors import FacemaskError, unusable_path
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
     "Use the model": (predict, watch, benchmark, summary),
@@ -64,6 +64,11 @@ def main() -> None:
             raise
         advice = f"pip install '{DISTRIBUTION}[{extra}]'"
         print(f"error: this command needs {error.name}, which is not installed; run {advice}", file=sys.stderr)
+        sys.exit(1)
+    except OSError as error:
+        if not (said := unusable_path(error)):
+            raise
+        print(f"error: {said}", file=sys.stderr)
         sys.exit(1)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
 from pathlib import Path
@@ -87,8 +88,9 @@ def predict(
         small_faces=small_faces,
         pictures=pictures,
     )
-    files = find_inputs(inputs)
-    refuse_overwriting(files, [*outputs, *(pictures / file.mirrored for file in files if pictures)])
+    found = find_inputs(inputs, outputs)
+    files = found.inputs
+    refuse_overwriting(files, [pictures / file.mirrored for file in files if pictures and not file.problem])
     predictions = predict_files(_exported_model(model, rev), files, options)
     # On a terminal the printed predictions are progress enough.
     shown = predictions if sys.stdout.isatty() else track(predictions, len(files), "predict", "files")
@@ -96,7 +98,7 @@ def predict(
         opened = [stack.enter_context(writers.writing_to(path)) for path in outputs]
         opened.append(writers.printing(layout.value, [file.name for file in files]))
         tally = writers.write_all(shown, opened)
-    print("".join(f"{remark}\n" for remark in tally.remarks()), end="", file=sys.stderr)
+    _remark([*found.remarks, *tally.remarks()])
     if tally.unusable:
         raise typer.Exit(1)
 
@@ -160,11 +162,10 @@ def benchmark(
     from facemask.inference.predictor import Classifier
 
     side = Classifier(model).image_size
-    faces, unusable = timing.read_faces(images, side) if images else (timing.drawn_faces(side), 0)
+    faces, remarks = timing.read_faces(images, side) if images else (timing.drawn_faces(side), [])
     timings = timing.benchmark(model, timing.choose_formats(every), faces, rounds)
     processor = timing.processor()
-    if unusable:
-        print(f"{unusable} of {unusable + len(faces)} files could not be used", file=sys.stderr)
+    _remark(remarks)
     if layout is TimingFormat.JSON:
         figures = {"processor": processor, "side": side, "faces": len(faces), "timings": [vars(one) for one in timings]}
         print(json.dumps(figures, indent=2, ensure_ascii=False))
@@ -181,12 +182,18 @@ def summary() -> None:
     print(summarise_run(Path()), end="")
 
 
+def _remark(remarks: Sequence[str]) -> None:
+    from facemask.inference.writers import printable
+
+    print("".join(f"{printable(remark)}\n" for remark in remarks), end="", file=sys.stderr)
+
+
 def _exported_model(folder: Path, rev: str | None) -> Path:
     """Return the folder of the export to use: `folder`, or that of the revision `rev` fetched from DVC."""
     if rev is None:
         return folder
     if folder != EXPORT:
-        raise typer.BadParameter("give either a revision or a folder (--model)", param_hint="--rev")
+        raise typer.BadParameter("--rev and --model both name a model: give one of them", param_hint="--rev")
     from facemask.review.released_model import fetch_model
     from facemask.review.revisions import Revision
 

@@ -1,5 +1,6 @@
 """Validated settings of `params.yaml`: unknown keys and values out of range are refused."""
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
@@ -63,6 +64,15 @@ class FolderSource(FolderMapped):
     kind: Literal["folder"]
     path: Annotated[str, Field(min_length=1)]
 
+    @field_validator("path")
+    @classmethod
+    def _home_is_known(cls, path: str) -> str:
+        try:
+            Path(path).expanduser()
+        except RuntimeError as error:
+            raise ValueError(f"the home folder in {path!r} is not known: write the whole path") from error
+        return path
+
 
 class SampleSource(Settings):
     """Portraits that the project draws itself."""
@@ -76,9 +86,17 @@ Source = Annotated[KaggleSource | FolderSource | SampleSource, Field(discriminat
 
 
 class DataParams(Settings):
-    """Which entries of `sources` are used."""
+    """Which entries of `sources` are used, and the folder of one's own photographs, a dependency in dvc.yaml."""
 
+    own: Annotated[str, Field(min_length=1)] = "data/own"
     sources: Annotated[list[SourceName], Field(min_length=1)]
+
+    @field_validator("own")
+    @classmethod
+    def _dvc_finds_the_folder(cls, own: str) -> str:
+        if own.startswith("~"):
+            raise ValueError(f"DVC does not know ~: write the whole path instead of {own!r}")
+        return own
 
     @field_validator("sources")
     @classmethod
@@ -93,6 +111,7 @@ class MergeParams(Settings):
 
     min_side: Annotated[int, Field(ge=1)] = 16
     max_megapixels: Annotated[float, Field(gt=0, le=178)] = 50.0
+    accept_missing_end: bool = False
 
 
 class JunkParams(Settings):
@@ -329,6 +348,21 @@ class Params(Settings):
         return self
 
     @model_validator(mode="after")
+    def _dvc_watches_own_photographs(self) -> "Params":
+        watched = os.path.normpath(Path(self.data.own).absolute())
+        for name in self.data.sources:
+            source = self.sources[name]
+            if not isinstance(source, FolderSource):
+                continue
+            path = os.path.normpath(Path(source.path).expanduser().absolute())
+            if not Path(path).is_relative_to(watched):
+                raise ValueError(
+                    f"sources.{name}.path is {source.path!r}, outside data.own ({self.data.own}), the folder where DVC "
+                    "notices new photographs: set data.own to that path, or to a folder that holds all own photographs"
+                )
+        return self
+
+    @model_validator(mode="after")
     def _something_is_left_when_a_source_is_left_out(self) -> "Params":
         if self.unseen.enabled and len(self.data.sources) < 2:
             raise ValueError("unseen.enabled needs two sources or more in data.sources: one is left out at a time")
@@ -348,8 +382,10 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
         raise FacemaskError(f"{path} is missing; run the command in the project's folder") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise FacemaskError(f"{path} is not valid YAML: {error}") from error
+    except UnicodeDecodeError as error:
+        raise FacemaskError(f"{path} is not UTF-8 text: save it in that encoding") from error
+    except yaml.YAMLError as error:
+        raise FacemaskError(f"{path} is not valid YAML; correct it: {error}") from error
     try:
         return Params.model_validate(_scientific_floats(content))
     except ValidationError as error:
@@ -379,6 +415,10 @@ def _key(location: tuple[int | str, ...]) -> str:
 def _said(problem: Any) -> str:
     """Describe one pydantic error to the author of the file."""
     given = problem["input"]
+    if problem["type"] == "missing":
+        return "this setting is missing; write it there"
+    if problem["type"] == "extra_forbidden":
+        return "there is no such setting; check how it is spelled, or remove it"
     if problem["type"] == "value_error":
         return str(problem["ctx"]["error"])
     if problem["type"] in ("union_tag_not_found", "union_tag_invalid"):
@@ -393,6 +433,6 @@ def _said(problem: Any) -> str:
 
 
 def _given(problem: Any) -> str:
-    if problem["type"] in ("missing", "extra_forbidden") or isinstance(problem["input"], dict | list | Settings):
+    if isinstance(problem["input"], dict | list | Settings):
         return ""
     return f", not {problem['input']!r}"

@@ -3,7 +3,6 @@
 A stage imports what takes time inside its `main`, so that Ctrl-C during the imports is handled as at any other moment.
 """
 
-import errno
 import inspect
 import os
 import signal
@@ -11,9 +10,8 @@ import sys
 from collections.abc import Callable
 from types import FrameType
 
-from facemask.core.errors import FacemaskError
+from facemask.core.errors import FacemaskError, unusable_path
 
-_OF_THE_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EROFS)
 _INTERRUPTED = 128 + signal.SIGINT
 
 
@@ -65,10 +63,8 @@ def _call(main: Callable[..., None]) -> int:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except OSError as error:
-        if error.errno not in _OF_THE_DISK:
+        if not (said := unusable_path(error)):
             raise
-        place = error.filename or "the disk"
-        advice = "free some space or change its permissions, then run again"
-        print(f"error: {place} cannot be written ({error.strerror}): {advice}", file=sys.stderr)
+        print(f"error: {said}", file=sys.stderr)
         return 1
     return 0

@@ -298,7 +298,7 @@ def _examine_all(
 
 def _examine(candidate: _Candidate, data: bytes, settings: MergeParams) -> _Finding:
     try:
-        pixels = decode(data, settings.max_megapixels)
+        pixels = decode(data, settings.max_megapixels, accept_missing_end=settings.accept_missing_end)
         height, width = pixels.shape[:2]
         if min(height, width) < settings.min_side:
             raise UnusableImage("too small")

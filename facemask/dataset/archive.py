@@ -14,13 +14,12 @@ from typing import Self
 
 from facemask.core.errors import FacemaskError
 from facemask.core.files import atomic_path
+from facemask.dataset.folders import is_leftover
 
 MAX_MEMBER_BYTES = 256 * 2**20
 MAX_TOTAL_BYTES = 64 * 2**30
 MAX_MEMBERS = 1_000_000
 
-# What operating systems leave in folders, none of it a file that anybody put there: `._x` is macOS' side file of `x`.
-_JUNK = re.compile(r"(?:^|/)(?:__MACOSX/.*|\.DS_Store|\._[^/]*|Thumbs\.db|ehthumbs\.db|desktop\.ini)$", re.IGNORECASE)
 # ZipFile bounds what a member may grow to for these two only, so a bomb packed in another way is not opened.
 _METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 _EARLIEST = (1980, 1, 1, 0, 0, 0)
@@ -36,8 +35,8 @@ class Archive:
     """The file members of a zip, checked on opening; a context manager.
 
     Nothing is ever unpacked to disk, so a name can't lead anywhere; names that point outside are refused all the
-    same, because whoever made them meant harm or used a broken tool. What operating systems add (`__MACOSX/`,
-    `.DS_Store`, `Thumbs.db` ...) and folders are no members.
+    same, because whoever made them meant harm or used a broken tool. Hidden files, what systems add (`__MACOSX/`,
+    `Thumbs.db` ...; see `facemask.dataset.folders`) and folders are no members.
 
     One instance may be read from many threads at once. It can't be shared between processes: open one in each.
 
@@ -60,7 +59,9 @@ class Archive:
         try:
             self._zip = zipfile.ZipFile(path)
         except OSError as error:
-            raise FacemaskError(f"{path} cannot be read: {error.strerror or error}") from error
+            raise FacemaskError(
+                f"{path} cannot be read ({error.strerror or error}): check its name, its permissions and the disk"
+            ) from error
         except _READ_ERRORS as error:
             raise BrokenArchiveError(
                 f"{path} is cut off or no zip archive ({error}): make or fetch it again"
@@ -87,7 +88,9 @@ class Archive:
             with self._lock, self._zip.open(info) as member:
                 return member.read(info.file_size + 1)
         except OSError as error:
-            raise FacemaskError(f"{self.path} cannot be read: {error.strerror or error}") from error
+            raise FacemaskError(
+                f"{self.path} cannot be read ({error.strerror or error}): check its name, its permissions and the disk"
+            ) from error
         except _READ_ERRORS as error:
             raise BrokenArchiveError(
                 f"{self.path}: member {name!r} is cut off or altered ({error}): make or fetch the archive again"
@@ -150,7 +153,9 @@ def write_archive(path: Path, members: Iterable[tuple[str, bytes]]) -> None:
                 if name <= previous:
                     raise ValueError(f"{name!r} comes after {previous!r}: names must ascend, each once")
                 if reason := unsafe_name(name):
-                    raise FacemaskError(f"{path}: the name {name!r} is not allowed in an archive: it {reason}")
+                    raise FacemaskError(
+                        f"{path}: the name {name!r} is not allowed in an archive, it {reason}: rename the file"
+                    )
                 if len(content) > MAX_MEMBER_BYTES:
                     raise FacemaskError(f"{path}: {name!r} is larger than {_megabytes(MAX_MEMBER_BYTES)}; leave it out")
                 file.writestr(_canonical_info(name), content)
@@ -171,11 +176,6 @@ def content_hash(archive: Archive) -> str:
     for name in archive.names:
         digest.update(f"{hashlib.sha256(archive.read(name)).hexdigest()}  {name}\n".encode())
     return digest.hexdigest()
-
-
-def is_junk(name: str) -> bool:
-    """Check whether a relative path (with "/") is a leftover of an operating system."""
-    return _JUNK.search(name) is not None
 
 
 def unsafe_name(name: str) -> str:
@@ -207,20 +207,24 @@ def _canonical_info(name: str) -> zipfile.ZipInfo:
 def _checked_members(path: Path, infos: list[zipfile.ZipInfo]) -> dict[str, zipfile.ZipInfo]:
     members: dict[str, zipfile.ZipInfo] = {}
     if len(infos) > MAX_MEMBERS:
-        raise FacemaskError(f"{path} has {len(infos)} members, more than {MAX_MEMBERS}: it is not used")
+        raise FacemaskError(f"{path} has {len(infos)} members, more than {MAX_MEMBERS}: it is not used; split it")
     for info in infos:
         # `filename` has been cut at a NUL and, on Windows, has its backslashes turned: judge what stands in the file.
         name = info.orig_filename
+        if is_leftover(name) and not unsafe_name(name.rstrip("\r/")):  # macOS' file of a folder's icon ends in \r
+            continue
         if reason := _refusal(info):
-            raise FacemaskError(f"{path}: member {name!r} {reason}: the archive is not used")
+            raise FacemaskError(
+                f"{path}: member {name!r} {reason}: the archive is not used; pack it again without that"
+            )
         if name in members:
-            raise FacemaskError(f"{path}: two members are named {name!r}: the archive is not used")
-        if not name.endswith("/") and not is_junk(name):
+            raise FacemaskError(f"{path}: two members are named {name!r}: the archive is not used; pack it again")
+        if not name.endswith("/"):
             members[name] = info
     total = sum(info.file_size for info in members.values())
     if total > MAX_TOTAL_BYTES:
         raise FacemaskError(
-            f"{path} holds {_megabytes(total)}, more than {_megabytes(MAX_TOTAL_BYTES)}: it is not used"
+            f"{path} holds {_megabytes(total)}, more than {_megabytes(MAX_TOTAL_BYTES)}: it is not used; split it"
         )
     return members
 

@@ -122,7 +122,7 @@ def drawn_faces(side: int) -> Pixels:
     return np.stack([resize(decode(file), side) for file in track(drawn, len(plans), "draw faces")])
 
 
-def read_faces(names: Sequence[str], side: int) -> tuple[Pixels, int]:
+def read_faces(names: Sequence[str], side: int) -> tuple[Pixels, list[str]]:
     """Read face crops.
 
     Args:
@@ -130,20 +130,24 @@ def read_faces(names: Sequence[str], side: int) -> tuple[Pixels, int]:
         side: side of the model input, in pixels.
 
     Returns:
-        uint8 (n, side, side, 3), and the number of unusable files.
+        uint8 (n, side, side, 3), and remarks: what was left out, how many files could not be used.
 
     Raises:
         FacemaskError: no file is usable.
     """
-    files = find_inputs(names)
-    chosen = files[:: -(-len(files) // _MOST_FILES)]
+    found = find_inputs(names)
+    chosen = found.inputs[:: -(-len(found.inputs) // _MOST_FILES)]
     faces = []
     for file in track(chosen, len(chosen), "read"):
         with suppress(UnusableImage, OSError):
             faces.append(resize(decode(Path(file.name).read_bytes()), side))
     if not faces:
-        raise FacemaskError(f"no image in {', '.join(names)}; name images, or folders with images")
-    return np.stack(faces), len(chosen) - len(faces)
+        raise FacemaskError(
+            f"none of {', '.join(names)} could be read as an image: name images, or folders with images"
+        )
+    if unusable := len(chosen) - len(faces):
+        found.remarks.append(f"{unusable} of {len(chosen)} files could not be used; `facemask predict` says why")
+    return np.stack(faces), found.remarks
 
 
 def processor() -> str:
@@ -226,7 +230,9 @@ def _received(name: str, pipe: Connection) -> Any:
     try:
         received = pipe.recv()
     except EOFError:
-        received = FacemaskError(f"the process of the format {name} ended; it may have run out of memory")
+        received = FacemaskError(
+            f"the process of the format {name} ended; it may have run out of memory: close other programs and try again"
+        )
     if isinstance(received, FacemaskError):
         raise received
     return received

@@ -15,15 +15,16 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.core.files import write_bytes
 from facemask.dataset.decode import UnusableImage, decode, resize
-from facemask.export.formats import open_format
+from facemask.export.formats import FORMATS, open_format
 from facemask.faces.detector import LEVELS, SMALL_FACES, Box, FaceDetector, crop_face
 from facemask.inference.annotate import Mark, annotate
-from facemask.inference.inputs import STANDARD_INPUT, Input
+from facemask.inference.inputs import SIGNATURE, STANDARD_INPUT, Input
 from facemask.inference.options import Options
 from facemask.models.decision import Decision
 
@@ -87,19 +88,25 @@ class Classifier:
         Raises:
             FacemaskError: a file is missing or broken, or the model has other classes.
         """
+        advice = (
+            "run `dvc repro` (or `dvc pull export` if there is a DVC remote), or choose another folder with --model"
+        )
+        for file in (folder / "labels.json", folder / FORMATS["tflite"]):
+            if not file.is_file():
+                raise FacemaskError(f"there is no model in {folder} ({file} is missing): {advice}")
         try:
             labels = json.loads((folder / "labels.json").read_text(encoding="utf-8"))
             classes = tuple(labels["classes"])
             if classes != CLASSES:
-                raise FacemaskError(f"its classes are {', '.join(classes)}, not {', '.join(CLASSES)}")
+                raise FacemaskError(
+                    f"the model in {folder} has the classes {', '.join(map(str, classes))}, not {', '.join(CLASSES)}: "
+                    f"{advice}"
+                )
             self.image_size = int(labels["input"]["height_width"][0])
             self.decision = Decision.model_validate({key: labels[key] for key in Decision.model_fields})
             self._run = open_format(folder, "tflite", threads=1)
         except (OSError, ValueError, KeyError, TypeError) as error:
-            raise FacemaskError(
-                f"no usable model in {folder}: {error}; run `dvc repro` (or `dvc pull export` if there is a DVC "
-                "remote), or choose another folder with --model"
-            ) from error
+            raise FacemaskError(f"the model in {folder} is damaged ({error}): {advice}") from error
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Classify face crops.
@@ -227,9 +234,11 @@ def _mark(face: Face, image: NDArray[np.uint8]) -> Mark:
 def _write_picture(path: Path, image: NDArray[np.uint8]) -> None:
     packed = io.BytesIO()
     if path.suffix.lower() == ".png":
-        Image.fromarray(image).save(packed, "PNG")
+        text = PngInfo()
+        text.add_text("Software", SIGNATURE)
+        Image.fromarray(image).save(packed, "PNG", pnginfo=text)
     else:
-        Image.fromarray(image).save(packed, "JPEG", quality=_JPEG_QUALITY)
+        Image.fromarray(image).save(packed, "JPEG", quality=_JPEG_QUALITY, comment=SIGNATURE)
     try:
         write_bytes(path, packed.getvalue())
     except OSError as error:

@@ -229,9 +229,12 @@ def read_test(revision: Revision) -> pd.DataFrame:
     for column in ("label", "prediction"):
         unknown = sorted(set(table[column]) - set(CLASSES))
         if unknown:
-            raise FacemaskError(f"{path} of {revision.name} has {column}s that are not classes: {', '.join(unknown)}")
+            raise FacemaskError(
+                f"{path} of {revision.name} has {column}s that are not classes ({', '.join(unknown)}); "
+                f"{_another(revision)}"
+            )
     if table["id"].duplicated().any():
-        raise FacemaskError(f"{path} of {revision.name} lists images twice; choose another revision")
+        raise FacemaskError(f"{path} of {revision.name} lists images twice; {_another(revision)}")
     if table.empty:
         raise FacemaskError(f"{path} of {revision.name} has no test image: run `dvc repro`, and commit what it makes")
     return table[[*ANSWERS.columns]]
@@ -506,8 +509,12 @@ def read_csv(revision: Revision, path: str, columns: Sequence[str]) -> pd.DataFr
         if missing := [column for column in columns if column not in table]:
             raise ValueError(f"it has no column {', '.join(missing)}")
     except ValueError as error:  # also what pandas raises for an empty or torn file, and for bytes that are no UTF-8
-        raise FacemaskError(f"{path} of {revision.name} is invalid ({error}); choose another revision") from error
+        raise FacemaskError(f"{path} of {revision.name} is invalid ({error}); {_another(revision)}") from error
     return table
+
+
+def _another(revision: Revision) -> str:
+    return "choose another revision" if revision.sha else "run `dvc repro evaluate`"
 
 
 def _looked_up(ids: pd.Series, revision: Revision, path: str, column: str) -> list[str]:

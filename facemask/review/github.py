@@ -95,7 +95,9 @@ def _refusal(error: GithubException, place: Place) -> FacemaskError:
     said = without_secrets(str(error.message or error.data), [place.token])
     if error.status == requests.codes.forbidden:
         return FacemaskError(f"the token in {TOKEN} may not do this, says GitHub ({said}): {_NEEDED}")
-    return FacemaskError(f"GitHub refused with {error.status}: {said}")
+    return FacemaskError(
+        f"GitHub refused with {error.status} ({said}): publish again later, or look at the token in {TOKEN}"
+    )
 
 
 def _report(repository: Repository, outcome: Outcome) -> str:

@@ -52,9 +52,13 @@ def stale_stages(project: Path) -> list[Stale]:
             stages = [stage for stage in plan_repro(repo.index.graph) if isinstance(stage, PipelineStage)]
             found = [Stale(stage.name, tuple(_reasons(stage, made))) for stage in stages]
     except NotDvcRepoError as error:
-        raise FacemaskError(f"{project.resolve()} is not a DVC project: run the command in one") from error
+        raise FacemaskError(
+            f"{project.resolve()} is not a DVC project: run the command in the project's folder"
+        ) from error
     except DvcException as error:
-        raise FacemaskError(f"the pipeline cannot be read ({error}): try `dvc status`") from error
+        raise FacemaskError(
+            f"the pipeline cannot be read ({error}): correct that file, or restore it with `git checkout`"
+        ) from error
     return [one for one in found if one.reasons]
 
 
@@ -79,9 +83,13 @@ def _refuse_conflict(lock: Path) -> None:
             ) from error
         raise FacemaskError(f"{lock} is missing: the pipeline was never run here. {REPAIR}") from error
     except UnicodeDecodeError as error:
-        raise FacemaskError(f"{lock} is not text: check out either version of it. {REPAIR}") from error
+        raise FacemaskError(
+            f"{lock} is damaged, it is not UTF-8 text: restore it with `git checkout {LOCK}`. {REPAIR}"
+        ) from error
     if any(line.startswith(("<<<<<<< ", ">>>>>>> ")) for line in text.splitlines()):
-        raise FacemaskError(f"{lock} holds a merge conflict: check out either version of it. {REPAIR}")
+        raise FacemaskError(
+            f"{lock} holds a merge conflict: take either version (`git checkout --ours {LOCK}`). {REPAIR}"
+        )
 
 
 def _reasons(stage: PipelineStage, made: dict[str, Output]) -> Iterator[str]:
@@ -108,7 +116,8 @@ def _reasons(stage: PipelineStage, made: dict[str, Output]) -> Iterator[str]:
 def _about(dep: Output, made: dict[str, Output]) -> Iterator[str]:
     """Check whether an input of a stage has changed; a missing one is judged by its producer.
 
-    A folder that is empty is taken to be what it was: photographs of one's own need not be in every clone.
+    A folder that is empty, or lies outside the project and is missing, is taken to be what it was: photographs of one's
+    own need not be in every clone.
     """
     if dep.exists:
         if dep.status() and not _is_empty(dep):
@@ -118,7 +127,7 @@ def _about(dep: Output, made: dict[str, Output]) -> Iterator[str]:
     if maker is not None:
         if maker.hash_info != dep.hash_info:
             yield f"it read another {dep.def_path} than {LOCK} names as that of {maker.stage.name}"
-    elif not any(_within(path, dep.fs_path) for path in made):
+    elif dep.is_in_repo and not any(_within(path, dep.fs_path) for path in made):
         yield f"{dep.def_path} is missing"
 
 

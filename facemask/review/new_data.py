@@ -4,7 +4,6 @@ They are fetched and read as the pipeline would do it, in a temporary folder. Co
 finds them, but only pairs with a new image are looked at, and the groups of the images that are there stay together.
 """
 
-import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -33,6 +32,7 @@ from facemask.data.merge import merge
 from facemask.data.quality import flag_junk
 from facemask.data.sources import card, fetch
 from facemask.dataset.archive import Archive, Archives
+from facemask.dataset.folders import walk
 from facemask.dataset.manifest import MANIFEST
 from facemask.dataset.split import SPLIT
 from facemask.review.drift import Drift, drift
@@ -168,7 +168,8 @@ def check_new_data(what: Sequence[str], version: int | None = None, folders_of: 
 def _require(*paths: Path) -> None:
     if missing := [str(path) for path in paths if not path.is_file()]:
         raise FacemaskError(
-            f"new data is compared with that of a finished run, and {', '.join(missing)} is missing: run `dvc pull` "
+            f"new data is compared with that of a finished run, and {', '.join(missing)} "
+            f"{'is' if len(missing) == 1 else 'are'} missing: run `dvc pull` "
             "where there is a DVC remote, else `dvc repro backbone split`"
         )
 
@@ -205,7 +206,7 @@ def _of_version(name: str, source: Source, version: int | None, what: Sequence[s
     if version is None:
         return source
     if not isinstance(source, KaggleSource) or len(what) > 1:
-        raise FacemaskError(f"--version is for one Kaggle set; {' and '.join(what)} is something else")
+        raise FacemaskError(f"--version is for one Kaggle set, which {' and '.join(what)} is not: leave it out")
     if version < 1:
         raise FacemaskError(f"--version {version}: versions of {name} are numbered from 1")
     # What is pinned is the content of another version.
@@ -218,7 +219,9 @@ def _folder_map(name: str | None, params: Params) -> FolderMap | None:
     source = params.sources.get(name)
     if not isinstance(source, FolderMapped):
         having = [other for other, one in params.sources.items() if isinstance(one, FolderMapped)]
-        raise FacemaskError(f"--folders-of {name}: no such entry of `sources` has a folder map; {', '.join(having)} do")
+        raise FacemaskError(
+            f"--folders-of {name}: no entry of `sources` of this name has a folder map; name one of {', '.join(having)}"
+        )
     return source.folders
 
 
@@ -226,10 +229,11 @@ def _pack_path(path: Path, folders: FolderMap | None, raw: Path) -> None:
     """Pack a folder or zip file, with a card that names its class folders."""
     archive = raw / f"{_MARK}.zip"
     if path.is_dir():
-        there = sorted(_folders_below(path))
-        chosen = _class_folders(path, there, folders)
+        walked = walk(path)
+        chosen = _class_folders(path, _folders_of(walked.files), folders, walked.linked)
         fetch(FolderSource(kind="folder", path=str(path), folders=chosen), archive)
     elif path.is_file():
+        _check_zip(path)
         raw.mkdir(parents=True)
         shutil.copyfile(path, archive)
     else:
@@ -237,17 +241,24 @@ def _pack_path(path: Path, folders: FolderMap | None, raw: Path) -> None:
             f"{str(path)!r} is neither an entry of `sources` in params.yaml nor a folder or zip: check the name"
         )
     with Archive(archive) as packed:
-        filled = {str(parent) for name in packed.names for parent in PurePosixPath(name).parents} - {"."}
-    write_json(raw / f"{_MARK}.json", {"folders": _class_folders(path, sorted(filled), folders)})
+        filled = _folders_of(packed.names)
+    write_json(raw / f"{_MARK}.json", {"folders": _class_folders(path, filled, folders)})
 
 
-def _folders_below(root: Path) -> Iterable[str]:
-    for place, names, _ in os.walk(root):
-        names[:] = [name for name in names if not name.startswith(".")]
-        yield from (Path(place, name).relative_to(root).as_posix() for name in names)
+def _check_zip(path: Path) -> None:
+    """Read the whole zip, so that what is wrong with it is said of this file instead of its copy."""
+    with Archive(path) as packed:
+        for name in packed.names:
+            packed.read(name)
 
 
-def _class_folders(path: Path, there: Sequence[str], folders: FolderMap | None) -> FolderMap:
+def _folders_of(files: Iterable[str]) -> list[str]:
+    return sorted({str(parent) for name in files for parent in PurePosixPath(name).parents} - {"."})
+
+
+def _class_folders(
+    path: Path, there: Sequence[str], folders: FolderMap | None, linked: Sequence[str] = ()
+) -> FolderMap:
     """Choose the class folders: those of a map, or those named after a class.
 
     Raises:
@@ -258,10 +269,12 @@ def _class_folders(path: Path, there: Sequence[str], folders: FolderMap | None) 
     if folders is not None:
         chosen = {name: label for name, label in folders.items() if name in there}
     if not chosen:
-        listing = ", ".join(there[:10]) + (" ..." if len(there) > 10 else "")
+        listing = ", ".join(there[:10]) + (" ..." if len(there) > 10 else "") or "no folder with files"
+        if linked:
+            listing += f", besides links to folders, which are not searched ({', '.join(linked[:10])})"
         raise FacemaskError(
             f"no photograph in {path} lies in a folder of a class ({', '.join(folders or CLASSES)}); there is "
-            f"{listing or 'no folder'}: name the folders so, or use the folder map of an entry of `sources` with "
+            f"{listing}: name the folders so, or use the folder map of an entry of `sources` with "
             "--folders-of"
         )
     return chosen

@@ -24,7 +24,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from facemask.core.errors import FacemaskError
 from facemask.core.files import write_text
-from facemask.core.params import FolderSource, KaggleSource, Params, load_params
+from facemask.core.params import KaggleSource, Params, load_params
 from facemask.core.redaction import sounds_secret, without_secrets
 from facemask.core.signals import exit_on_signal, handle_signals
 from facemask.data.sources.versions import look_for_newer, with_settings
@@ -33,7 +33,6 @@ from facemask.review.lock_check import stale_stages
 BRANCHES = "retrain/"
 AGAIN = "facemask retrain"
 WATCHED = ("params.yaml", "dvc.lock", "metrics", "plots")  # made or changed by a run, and kept in git
-_OWN = Path("data/own")  # the stage `download` depends on it
 
 _LINES_KEPT = 400
 _LINES_SHOWN = 12
@@ -89,6 +88,8 @@ def retrain(project: Path, outcome: Path | None = None, summary: Path | None = N
     Raises:
         FacemaskError: there is something that git does not have, or `project` is no place for a run.
     """
+    if not _git(project, "rev-list", "--max-count=1", "--all"):
+        raise FacemaskError(f"the git repository of {project.resolve()} has no commit yet: commit the project first")
     head, base = _git(project, "rev-parse", "HEAD"), _git(project, "branch", "--show-current")
     try:
         refuse_changes(project, [path for path in (outcome, summary) if path])
@@ -160,16 +161,13 @@ def _train_again(project: Path, base: str, head: str, changes: list[str], note: 
     params = load_params(project / "params.yaml")
     sentences = _update_params(project, params, changes)
     nothing = Outcome(kind="nothing", title="Nothing new", body=_bullets(sentences), base=base)
-    elsewhere = _folders_elsewhere(params)
     # In a fresh clone without a remote all outs are missing. Making them again is no news, and not the same bytes
     # on every machine.
-    if not elsewhere and not stale_stages(project):
+    if not stale_stages(project):
         return nothing
     remote = _has_remote(project)
     if remote:
         _run(project, note, "dvc", "pull", "--allow-missing")
-    for name in elsewhere:
-        _run(project, note, "dvc", "repro", "--single-item", "--force", f"download@{name}")
     _run(project, note, "dvc", "repro", *(["--pull"] if remote else []))
     if not _git(project, "status", "--porcelain", "--", *WATCHED):
         return nothing
@@ -203,22 +201,14 @@ def _update_params(project: Path, params: Params, changes: list[str]) -> list[st
     return sentences
 
 
-def _folders_elsewhere(params: Params) -> list[str]:
-    """Name the sources whose photographs lie where DVC does not look."""
-    sources = {name: params.sources[name] for name in params.data.sources}
-    return [
-        name
-        for name, source in sources.items()
-        if isinstance(source, FolderSource) and not Path(source.path).is_relative_to(_OWN)
-    ]
-
-
 def _has_remote(project: Path) -> bool:
     try:
         with Repo(str(project)) as repo:
             return bool(repo.config["core"].get("remote"))
     except (DvcException, ConfigError) as error:
-        raise FacemaskError(f"the DVC project cannot be read ({error}): try `dvc status`") from error
+        raise FacemaskError(
+            f"the DVC project cannot be read ({error}): correct that file, or restore it with `git checkout`"
+        ) from error
 
 
 def _run(project: Path, note: Note, *command: str) -> None:
@@ -356,8 +346,13 @@ def _remote_secrets(project: Path) -> list[str]:
 
 
 def _git(project: Path, *arguments: str) -> str:
-    done = subprocess.run(["git", *arguments], cwd=project, capture_output=True, text=True, check=False)
+    english = {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(["git", *arguments], cwd=project, env=english, capture_output=True, text=True, check=False)
     if done.returncode:
+        if "not a git repository" in done.stderr:
+            raise FacemaskError(
+                f"{project.resolve()} is in no git repository: run the command in a clone of the project"
+            )
         said = without_secrets(done.stderr.strip()) or f"ended with {done.returncode}"
         raise FacemaskError(f"`git {arguments[0]}` failed in {project.resolve()}: {said}")
     return done.stdout.rstrip("\n")

@@ -50,11 +50,18 @@ class Revision:
                 root, config = Path(here.root_dir), _storage(here)
                 folder = root.relative_to(here.scm.root_dir)
         except NotDvcRepoError as error:
-            raise FacemaskError(f"{project.resolve()} is not a DVC project: run the command in one") from error
+            raise FacemaskError(
+                f"{project.resolve()} is not a DVC project: run the command in the project's folder"
+            ) from error
         except SCMError as error:
-            raise FacemaskError(f"{project.resolve()} is in no git repository, so it has no revisions") from error
+            raise FacemaskError(
+                f"{project.resolve()} is in no git repository, so it has no revisions: run the command in a clone of "
+                "the project"
+            ) from error
         except (DvcException, ConfigError) as error:
-            raise FacemaskError(f"the DVC project cannot be read ({error}): try `dvc status`") from error
+            raise FacemaskError(
+                f"the DVC project cannot be read ({error}): correct that file, or restore it with `git checkout`"
+            ) from error
         if root != project.resolve():
             raise FacemaskError(f"the DVC project begins in {root}: run the command there")
         # Without its own factory DVC would read a project below the root of git without the remotes set up here.

@@ -60,12 +60,12 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "said"),
     [
-        ("train.image_siez", 224, "train.image_siez: Extra inputs are not permitted"),
+        ("train.image_siez", 224, "train.image_siez: there is no such setting"),
         ("train.augmentation.flip", 1.5, "train.augmentation.flip: Input should be less than or equal to 1, not 1.5"),
         ("train.image_size", 31, "train.image_size: Input should be greater than or equal to 32, not 31"),
         ("train.image_size", "224", "train.image_size: Input should be a valid integer, not '224'"),
         ("train.epochs", 21, "train.epochs: Input should be less than or equal to 20, not 21"),
-        ("train.head", {"epochs": 2}, "train.head: Extra inputs are not permitted"),
+        ("train.head", {"epochs": 2}, "train.head: there is no such setting"),
         ("train.views", 0, "train.views: Input should be greater than or equal to 1, not 0"),
         ("train.engine", "openvino", "train.engine: Input should be 'auto', 'onnxruntime' or 'tensorflow'"),
         ("train.distribution", "two", "train.distribution: Input should be 'one', 'mirrored' or 'workers'"),
@@ -78,16 +78,16 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
         ("split.leaks", None, "split.leaks: settings are expected below this key"),
         ("robustness.images", -1, "robustness.images: Input should be greater than or equal to 0, not -1"),
         ("group.candidates", 0, "group.candidates: Input should be greater than or equal to 1, not 0"),
-        ("group.junk.blured", 0.1, "group.junk.blured: Extra inputs are not permitted"),
+        ("group.junk.blured", 0.1, "group.junk.blured: there is no such setting"),
         ("group.junk.posterised", 9, "group.junk.posterised: Input should be less than or equal to 8, not 9"),
         ("group.junk.too_small", 2.5, "group.junk.too_small: Input should be a valid integer"),
-        ("merge.sheet_images_per_class", 8, "merge.sheet_images_per_class: Extra inputs are not permitted"),
+        ("merge.sheet_images_per_class", 8, "merge.sheet_images_per_class: there is no such setting"),
         ("train.sampling", "group", "train.sampling: Input should be 'photograph' or 'image', not 'group'"),
         ("backbone.source", "wheels", "backbone.source: Input should be 'wheel', 'keras' or 'none', not 'wheels'"),
         ("data.sources", [], "data.sources"),
         ("data.sources", ["sample", "sample"], "data.sources: a source is named twice"),
         ("data.sources", ["mine"], "data.sources names 'mine', which is not an entry of sources: "),
-        ("sources.own.paht", "x", "sources.own.paht: Extra inputs are not permitted"),
+        ("sources.own.paht", "x", "sources.own.paht: there is no such setting"),
         ("sources.own.path", "", "sources.own.path: String should have at least 1 character"),
         ("sources.own.folders", {"good": "masked"}, "folder 'good' leads to 'masked', which is none of mask_weared"),
         ("sources.own.folders", {"../x": "with_mask"}, "folder '../x' must be a plain relative path"),
@@ -108,7 +108,7 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
         ),
         ("sources.vijaykumar1799.content", "abc", "sources.vijaykumar1799.content: a content hash consists of 64"),
         ("sources.sample.per_class", 0, "sources.sample.per_class: Input should be greater than or equal to 1"),
-        ("extra", {}, "extra: Extra inputs are not permitted"),
+        ("extra", {}, "extra: there is no such setting"),
     ],
 )
 def test_a_wrong_setting_is_refused_with_the_path_of_its_key(
@@ -132,7 +132,7 @@ def test_all_wrong_settings_are_told_at_once(settings: dict[str, Any], tmp_path:
 @pytest.mark.parametrize("group", ["merge", "group", "split", "report"])
 def test_a_missing_group_is_named(settings: dict[str, Any], tmp_path: Path, group: str) -> None:
     del settings[group]
-    with pytest.raises(FacemaskError, match=f"{group}: Field required"):
+    with pytest.raises(FacemaskError, match=f"{group}: this setting is missing"):
         load(settings, tmp_path)
 
 
@@ -163,3 +163,37 @@ def test_own_photographs_need_one_entry_with_a_path_only(settings: dict[str, Any
     settings["sources"]["mine"] = {"kind": "folder", "path": "data/own"}
     settings["data"]["sources"] = ["mine"]
     assert load(settings, tmp_path).sources["mine"].kind == "folder"
+
+
+@pytest.mark.parametrize("path", ["data/own", "data/own/office", "./data/own/../own/office"])
+def test_own_photographs_lie_where_dvc_looks(settings: dict[str, Any], tmp_path: Path, path: str) -> None:
+    settings["sources"]["mine"] = {"kind": "folder", "path": path}
+    settings["data"]["sources"] = ["mine"]
+    assert load(settings, tmp_path).data.own == "data/own"
+
+
+@pytest.mark.parametrize("path", ["/photos", "data/own2", "data/own/../photos", "~/photos", "data"])
+def test_own_photographs_where_dvc_does_not_look_are_refused(
+    settings: dict[str, Any], tmp_path: Path, path: str
+) -> None:
+    settings["sources"]["mine"] = {"kind": "folder", "path": path}
+    load(settings, tmp_path)  # not in use: nothing depends on it
+    settings["data"]["sources"] = ["mine"]
+    with pytest.raises(
+        FacemaskError, match=r"sources\.mine\.path is .*, outside data\.own \(data/own\), .*: set data\.own"
+    ):
+        load(settings, tmp_path)
+    put(settings, "data.own", str(Path(path).expanduser()))
+    load(settings, tmp_path)
+
+
+def test_the_watched_folder_is_written_as_dvc_reads_it(settings: dict[str, Any], tmp_path: Path) -> None:
+    put(settings, "data.own", "~/photos")
+    with pytest.raises(FacemaskError, match=r"data\.own: DVC does not know ~: write the whole path"):
+        load(settings, tmp_path)
+
+
+def test_the_home_of_somebody_unknown_is_said_to_be_unknown(settings: dict[str, Any], tmp_path: Path) -> None:
+    settings["sources"]["mine"] = {"kind": "folder", "path": "~nobody-of-that-name/photos"}
+    with pytest.raises(FacemaskError, match=r"sources\.mine\.path: the home folder in '~nobody.*' is not known"):
+        load(settings, tmp_path)

@@ -23,7 +23,7 @@ def test_a_disk_that_is_full_or_closed_is_one_line(number: str) -> None:
     body = f"def main(): raise OSError(errno.{number}, os.strerror(errno.{number}), 'data/images.zip')"
     done = run_stage(body)
     assert done.returncode == 1
-    assert done.stderr.startswith("error: data/images.zip cannot be written (")
+    assert done.stderr.startswith("error: data/images.zip cannot be used (")
     assert done.stderr.endswith("free some space or change its permissions, then run again\n")
     assert done.stderr.count("\n") == 1
 

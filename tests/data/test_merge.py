@@ -149,10 +149,18 @@ def test_every_file_that_is_not_used_is_listed_with_its_reason(raw: Path) -> Non
     )
 
 
+def test_a_jpeg_that_lacks_only_its_end_marker_is_left_out_unless_it_is_accepted(raw: Path) -> None:
+    add_source(raw, "mine", one_of_each() | {"with_mask/2.jpg": saved(picture(960, 1280))[:-2]})
+    assert merged(raw).left_out == [("mine", "with_mask/2.jpg", "end marker is missing")]
+    accepted = merged(raw, accept_missing_end=True)
+    assert accepted.left_out == []
+    assert "mine/with_mask/with_mask/2.jpg" in set(accepted.catalogue["id"])
+
+
 def test_every_kind_of_bad_and_odd_file_at_once_is_used_or_listed(raw: Path) -> None:
     odd = {f"with_mask/{number:03}": case.build() for number, case in enumerate(CASES)}
     add_source(raw, "mine", one_of_each() | odd)
-    result = merged(raw)
+    result = merged(raw, accept_missing_end=True)
     reasons = {path: reason for _, path, reason in result.left_out}
     expected = {
         f"with_mask/{number:03}": case.expected for number, case in enumerate(CASES) if isinstance(case.expected, str)

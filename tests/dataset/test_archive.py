@@ -145,8 +145,17 @@ def test_many_threads_read_from_one_archive(tmp_path: Path) -> None:
 
 
 def test_folders_and_what_systems_leave_behind_are_no_members(tmp_path: Path) -> None:
-    junk = ["__MACOSX/a/._1.png", "a/.DS_Store", "Thumbs.db", "a/._1.png", "a/desktop.ini"]
-    kept = ["a/1.png", "a/.hidden.png", "a/DS_Store", "a/notes.txt", "my__MACOSX/1.png", "xThumbs.db"]
+    junk = [
+        "__MACOSX/a/._1.png",
+        "a/.DS_Store",
+        "Thumbs.db",
+        "a/._1.png",
+        "a/desktop.ini",
+        "a/.hidden.png",
+        "@eaDir/1.jpg",
+    ]
+    junk += ["a/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg", ".thumbnails/1.jpg", "a/Icon\r"]
+    kept = ["a/1.png", "a/DS_Store", "a/notes.txt", "my__MACOSX/1.png", "xThumbs.db"]
     path = make_zip(tmp_path / "x.zip", ("a/", b""), *[(name, b"x") for name in junk + kept])
     with Archive(path) as archive:
         assert archive.names == sorted(kept)

@@ -23,7 +23,7 @@ def test_a_file_is_read_as_the_picture_it_shows_or_refused_with_the_reason(
             with pytest.raises(UnusableImage) as refusal:
                 decode(data)
             assert refusal.value.reason == case.expected
-            assert refusal.value.reason in REASONS
+            assert refusal.value.reason.startswith(REASONS)
         else:
             pixels = decode(data)
             expected = case.expected()

@@ -64,7 +64,7 @@ def project(folder: Path, enabled: bool) -> Path:
     SPLIT.write(folder / "data/split.csv", pd.DataFrame(rows, columns=SPLIT.columns))
     write_params(folder)
     params = yaml.safe_load((folder / "params.yaml").read_text(encoding="utf-8"))
-    params["data"]["sources"] = ["a", "b"]
+    params["data"] = {"own": ".", "sources": ["a", "b"]}
     params["sources"] = {name: {"kind": "folder", "path": name} for name in ("a", "b")}
     params |= {"unseen": {"enabled": enabled}, "render": {**params["render"], "faces": 0}}
     (folder / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
@@ -93,7 +93,7 @@ def test_nothing_is_trained_unless_it_is_asked_for(tmp_path: Path) -> None:
 def test_one_source_alone_cannot_be_left_out(tmp_path: Path) -> None:
     project(tmp_path, enabled=True)
     text = (tmp_path / "params.yaml").read_text(encoding="utf-8")
-    params = yaml.safe_load(text) | {"data": {"sources": ["a"]}}
+    params = yaml.safe_load(text) | {"data": {"own": ".", "sources": ["a"]}}
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(params), encoding="utf-8")
     done = run_stage(tmp_path)
     assert done.returncode == 1

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -235,11 +236,34 @@ def test_an_input_is_never_overwritten(photo_export: Path, tmp_path: Path) -> No
     before = photo.read_bytes()
     table = tmp_path / "answers.csv"
     table.write_text("of another run")
-    for given, option, target in ((photo, "--pictures", tmp_path), (table, "--output", table)):
-        done = predict(photo_export, given, option, target)
-        assert (done.returncode, done.stdout) == (1, "")
-        assert "would be overwritten" in done.stderr
+    done = predict(photo_export, photo, "--pictures", tmp_path)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "would be overwritten" in done.stderr
+    done = predict(photo_export, table, "--output", table)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "is left out: it is written by this command" in done.stderr
     assert (photo.read_bytes(), table.read_text()) == (before, "of another run")
+
+
+@pytest.mark.parametrize("given", [["."], ["**"], ["*"], ["group.jpg", "single", "marked", "table.csv"]])
+def test_a_command_can_be_repeated(photo_export: Path, photos: Path, tmp_path: Path, given: list[str]) -> None:
+    for name in ("group.jpg", "single/one.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        shutil.copyfile(photos / name, tmp_path / name)
+    again = ["predict", *given, "--pictures", "marked", "--output", "table.csv", "--model", str(photo_export)]
+    said, written = [], []
+    for number in range(3):
+        done = subprocess.run(
+            [sys.executable, "-m", "facemask", *again], cwd=tmp_path, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0 or (number == 0 and "marked" in given), done.stderr  # named before it is there
+        said.append([line for line in done.stdout.splitlines() if "marked" not in line and "table.csv" not in line])
+        written.append({path.name: path.read_bytes() for path in (tmp_path / "marked").rglob("*.*")})
+    assert said[0] == said[1] == said[2]
+    assert written[0] == written[1] == written[2]
+    assert set(written[0]) == {"group.jpg", "one.png"}
+    assert "2 pictures are left out that `facemask predict` has marked, such as marked/" in done.stderr
+    assert ("table.csv is left out" in done.stderr) == (given != ["."])
 
 
 def test_a_folder_that_cannot_be_written_to_is_named(photo_export: Path, photos: Path, tmp_path: Path) -> None:

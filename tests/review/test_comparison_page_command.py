@@ -194,7 +194,10 @@ def test_an_unknown_revision_ends_with_1_and_a_sentence(made: Path, arguments: t
     ("table", "message"),
     [
         (predictions({}).drop(columns="prediction"), "it has no column prediction"),
-        (predictions({"with_mask/0-0": "maybe"}), "has predictions that are not classes: maybe"),
+        (
+            predictions({"with_mask/0-0": "maybe"}),
+            r"has predictions that are not classes \(maybe\); run `dvc repro evaluate`",
+        ),
         (pd.concat([predictions({})] * 2), "lists images twice"),
     ],
 )

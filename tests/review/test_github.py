@@ -149,7 +149,7 @@ def test_what_is_missing_is_named(project: Path, github: GitHubServer) -> None:
             "may not do this, says GitHub (no access by ***): it needs read",
         ),
         ("/repos/somebody/masks", 404, "does not see somebody/masks on GitHub: it needs read and write access"),
-        ("/repos/somebody/masks/issues", 422, "GitHub refused with 422: no access by ***"),
+        ("/repos/somebody/masks/issues", 422, "GitHub refused with 422 (no access by ***): publish again later"),
     ],
 )
 def test_why_github_refuses_is_said(project: Path, github: GitHubServer, path: str, status: int, words: str) -> None:

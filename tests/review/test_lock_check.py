@@ -131,6 +131,15 @@ def test_photographs_of_ones_own_need_not_be_in_the_clone(clone: Path) -> None:
     assert stale_stages(clone) == []
 
 
+def test_photographs_outside_the_project_need_not_be_on_the_machine(clone: Path, tmp_path: Path) -> None:
+    outside = tmp_path / "photographs"
+    write_text(clone / "dvc.yaml", (clone / "dvc.yaml").read_text().replace("data/own", str(outside)))
+    edit_lock(clone, lambda stages: stages["download@sample"]["deps"][0].update(path=str(outside)))
+    assert stale_stages(clone) == []
+    write_text(outside / "1.jpg", "new")
+    assert stale_stages(clone) == [Stale("download@sample", (f"{outside} changed",))]
+
+
 def test_dvc_itself_agrees(clone: Path) -> None:
     said = dvc(clone, "repro", "--dry", "--allow-missing")
     assert "up to date" in said
@@ -147,7 +156,7 @@ def test_stages_with_one_reason_share_a_line() -> None:
     ("text", "message"),
     [
         (None, "dvc.lock is missing: the pipeline was never run here. Run `dvc repro`"),
-        ("<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> other\n", "dvc.lock holds a merge conflict: check out either"),
+        ("<<<<<<< HEAD\nschema: '2.0'\n=======\n>>>>>>> other\n", "dvc.lock holds a merge conflict: take either"),
         ("stages: [", "the pipeline cannot be read"),
         (json.dumps({"schema": "9", "stages": {}}), "the pipeline cannot be read"),
     ],
@@ -164,5 +173,5 @@ def test_a_folder_without_a_project_is_refused_in_a_sentence(tmp_path: Path) -> 
     with pytest.raises(FacemaskError, match=r"has no dvc\.yaml: run the command in the project's folder"):
         stale_stages(tmp_path)
     write_text(tmp_path / "dvc.lock", "schema: '2.0'\n")
-    with pytest.raises(FacemaskError, match="is not a DVC project: run the command in one"):
+    with pytest.raises(FacemaskError, match="is not a DVC project: run the command in the project's folder"):
         stale_stages(tmp_path)

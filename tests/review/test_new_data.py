@@ -77,7 +77,7 @@ def make_project(project: Path, **lights: float) -> Path:
     """Write what the stages up to `split` make of own photographs, from sources of so much light each."""
     content = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     own = {name: {"kind": "folder", "path": f"data/{name}"} for name in lights}
-    content["data"]["sources"] = list(lights)
+    content["data"] = {"own": "data", "sources": list(lights)}
     content["sources"] = own | {
         "office": {"kind": "folder", "path": "office", "folders": {"good": WITH, "bare": WITHOUT}},
         "public": {"kind": "kaggle", "handle": "someone/faces", "version": 1, "content": "0" * 64},
@@ -281,19 +281,19 @@ def test_a_zip_with_its_class_folders_deep_inside_is_read_and_a_folder_map_can_b
     [
         (["nothing"], {}, "'nothing' is neither an entry of `sources` in params.yaml nor a folder or zip: check"),
         (["own", "nothing"], {}, "'nothing' is not an entry of `sources` .*check a folder or zip file on its own"),
-        (["own"], {"version": 2}, "--version is for one Kaggle set; own is something else"),
+        (["own"], {"version": 2}, "--version is for one Kaggle set, which own is not: leave it out"),
         (["data"], {"version": 2}, "--version is that of a Kaggle set: name its entry"),
         (["public"], {"version": 0}, "versions of public are numbered from 1"),
         (["own"], {"folders_of": "office"}, "'own' has a folder map of its own"),
         (
             ["data/own"],
             {"folders_of": "nothing"},
-            "no such entry .* has a folder map; (office|own|public)(, (office|own|public)){2} do",
+            "no entry .* of this name has a folder map; name one of (office|own|public)(, (office|own|public)){2}",
         ),
         (
             ["models"],
             {},
-            "no photograph in models lies in a folder of a class .*there is no folder: name the folders",
+            "no photograph in models lies in a folder of a class .*there is no folder with files: name the folders",
         ),
         (["params.yaml"], {}, "is cut off or no zip archive"),
     ],
@@ -303,6 +303,21 @@ def test_what_can_not_be_looked_at_is_said_in_a_sentence(
 ) -> None:
     with pytest.raises(FacemaskError, match=message):
         check_new_data(what, **options)
+
+
+@pytest.mark.usefixtures("project")
+def test_linked_folders_are_named_and_not_searched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    sent = fill(tmp_path / "sent", 700, 2)
+    (sent / WITH).rename(tmp_path / "elsewhere")
+    (sent / WITH).symlink_to(tmp_path / "elsewhere")
+    (sent / WITHOUT / "linked.jpg").symlink_to(next((tmp_path / "elsewhere").iterdir()))
+    found = check_new_data([str(sent)])
+    assert found.images["label"].value_counts().to_dict() == {WITHOUT: 3, WORN_WRONG: 2}
+    assert f"{sent / WITH} is a link to a folder, which is not searched" in capsys.readouterr().err
+    for name in (WITHOUT, WORN_WRONG):
+        shutil.rmtree(sent / name)
+    with pytest.raises(FacemaskError, match=rf"besides links to folders, which are not searched \({WITH}\)"):
+        check_new_data([str(sent)])
 
 
 def test_without_a_finished_run_it_says_what_to_run(project: Path) -> None:

@@ -34,9 +34,9 @@ stages:
   download:
     foreach: ${data.sources}
     do:
-      cmd: python stages/download.py ${item}
-      params: ["sources.${item}"]
-      deps: [data/own]
+      cmd: python stages/download.py "${item}"
+      params: ["data.own", "sources.${item}"]
+      deps: ["${data.own}"]
       outs: ["data/raw/${item}.zip", "data/raw/${item}.json"]
   count:
     cmd: python stages/count.py
@@ -227,13 +227,15 @@ def test_a_newer_version_comes_on_a_branch_after_a_failure_too_and_twice_on_the_
 
 
 @pytest.mark.slow
-def test_a_new_photograph_of_ones_own_is_news_though_dvc_does_not_look_there(scene: Scene) -> None:
+def test_a_new_photograph_of_ones_own_outside_the_project_is_news(scene: Scene) -> None:
     photographs = scene.project.parent / "photographs"
     shutil.copytree(scene.project / "data/own", photographs)
     params = (scene.project / "params.yaml").read_text(encoding="utf-8")
-    (scene.project / "params.yaml").write_text(params.replace("path: data/own", f"path: {photographs}"))
+    outside = params.replace("path: data/own", f"path: {photographs}").replace("own: data/own", f"own: {photographs}")
+    (scene.project / "params.yaml").write_text(outside)
     assert scene.run("dvc", "repro", "-q").returncode == 0
     git(scene.project, "commit", "-qam", "photographs elsewhere")
+    assert scene.retrain().kind == "nothing"
     (photographs / "with_mask/new.jpg").write_bytes(b"new")
     outcome = scene.retrain()
     assert outcome.title == "Train again: the data or the figures changed"

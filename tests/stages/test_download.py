@@ -22,7 +22,7 @@ pytestmark = pytest.mark.slow  # runs the real stage
 ROOT = Path(__file__).parents[2]
 STAGE = [sys.executable, str(ROOT / "stages/download.py")]
 PARAMS = {
-    "data": {"sources": ["mine"]},
+    "data": {"own": "photos", "sources": ["mine"]},
     "sources": {
         "mine": {"kind": "folder", "path": "photos", "licence": "own"},
         "drawn": {"kind": "sample", "per_class": 2, "seed": 1},

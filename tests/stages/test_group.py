@@ -38,7 +38,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose stages `merge` and `group` have run: three portraits per class, one mirrored under two labels."""
     folder = tmp_path_factory.mktemp("project")
     params = {
-        "data": {"sources": ["mine"]},
+        "data": {"own": ".", "sources": ["mine"]},
         "sources": {"mine": {"kind": "folder", "path": "mine"}},
         "merge": {}, "group": {"sheet_images_per_class": 2}, "split": {}, "render": {}, "backbone": {}, "train": {},
         "evaluate": {}, "export": {}, "robustness": {}, "explain": {}, "unseen": {}, "report": {},

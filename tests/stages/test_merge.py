@@ -34,7 +34,7 @@ FOLDERS = {name: name for name in CLASSES}
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     params = {
-        "data": {"sources": ["mine"]},
+        "data": {"own": ".", "sources": ["mine"]},
         "sources": {name: {"kind": "folder", "path": name} for name in ("mine", "other")},
         "merge": {}, "group": {}, "split": {}, "render": {}, "backbone": {}, "train": {}, "evaluate": {},
         "export": {}, "robustness": {}, "explain": {}, "unseen": {}, "report": {},

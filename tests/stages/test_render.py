@@ -27,7 +27,7 @@ OUTS = ("data/rendered.zip", "data/rendered.csv", "data/rendered.jpg", "metrics/
 def project(folder: Path, per_class: int, **render: int) -> Path:
     """A project with drawn portraits, of which one in three bare faces is in val or test."""
     params = {
-        "data": {"sources": ["mine"]},
+        "data": {"own": ".", "sources": ["mine"]},
         "sources": {"mine": {"kind": "folder", "path": "mine"}},
         "merge": {}, "group": {}, "split": {}, "render": render, "backbone": {}, "train": {}, "evaluate": {},
         "export": {}, "robustness": {}, "explain": {}, "unseen": {}, "report": {},

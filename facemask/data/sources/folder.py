@@ -3,37 +3,60 @@
 import os
 import sys
 import unicodedata
-from collections.abc import Iterator
 from pathlib import Path
 
 from facemask.core.errors import FacemaskError
 from facemask.core.params import FolderSource
 from facemask.core.progress import track
-from facemask.dataset.archive import MAX_MEMBER_BYTES, is_junk, unsafe_name, write_archive
+from facemask.dataset.archive import MAX_MEMBER_BYTES, unsafe_name, write_archive
+from facemask.dataset.folders import Walk, first_link, is_leftover, walk
+
+_LINK_ADVICE = "DVC would not notice a change behind it. Put the folder itself there, or links to its files"
 
 
 def fetch(source: FolderSource, archive: Path) -> None:
-    """Write every file below the class folders of `source` into `archive`; say on stderr how many lie elsewhere.
+    """Write every file below the class folders of `source` into `archive`; say on stderr what is left out.
 
-    `source.path` is taken from the current folder, `~` is the home folder. Hidden files and what operating systems
-    leave behind are passed over. Links are followed, but not back into a folder that is being walked. Whether a file
-    is an image is found out later, when it is decoded.
+    `source.path` is taken from the current folder, `~` is the home folder. `facemask.dataset.folders.walk` says which
+    files belong to a folder. Whether a file is an image is found out later, when it is decoded.
 
     Raises:
-        FacemaskError: a folder is missing, no file is there, a file cannot be read or has a name that can't stand in
-            an archive.
+        FacemaskError: a folder is missing or a link, no file is there, a file cannot be read or has a name that can't
+            stand in an archive.
     """
     root = Path(source.path).expanduser()
     try:
-        files = _files(source, root)
-        others = _count_of_others(root, set(files.values()))
+        found = _search(source, root)
     except OSError as error:
         raise _unreadable(error) from error
-    if others:
-        left_out = f"{others} files below {source.path} are left out: they are in none of {', '.join(source.folders)}"
-        print(left_out, file=sys.stderr)
-    members = ((name, _content(files[name])) for name in sorted(files))
+    files = _files(source, found)
+    remarks = found.remarks(_LINK_ADVICE)
+    if others := len(found.files) - len(files):
+        remarks.append(f"{others} files below {root} are left out: they are in none of {', '.join(source.folders)}")
+    print("".join(f"{remark}\n" for remark in remarks), end="", file=sys.stderr)
+    members = ((name, _content(root / files[name])) for name in sorted(files))
     write_archive(archive, track(members, total=len(files), desc="packing", unit="files"))
+
+
+def check_watched(name: str, source: FolderSource, watched: str) -> None:
+    """Check that DVC sees the photographs of a source: no link lies between `watched` and its path.
+
+    `facemask.core.params` has checked that the path is inside.
+
+    Args:
+        name: of the source.
+        source: the source.
+        watched: `data.own`, the folder that DVC watches. It may be a link, which DVC follows.
+
+    Raises:
+        FacemaskError: there is a link.
+    """
+    path = Path(source.path).expanduser().absolute()
+    if link := first_link(Path(watched), os.path.relpath(path, Path(watched).absolute())):
+        raise FacemaskError(
+            f"sources.{name}.path leads through {link}, a link to a folder: {_LINK_ADVICE}, or set data.own in "
+            "params.yaml to a folder that has no link below it"
+        )
 
 
 def folders_in_archive(source: FolderSource) -> dict[str, str]:
@@ -41,57 +64,50 @@ def folders_in_archive(source: FolderSource) -> dict[str, str]:
     return {unicodedata.normalize("NFC", folder): label for folder, label in source.folders.items()}
 
 
-def _files(source: FolderSource, root: Path) -> dict[str, Path]:
-    """Return the name in the archive and the place of every file below the class folders."""
+def _search(source: FolderSource, root: Path) -> Walk:
     if not root.is_dir():
         raise FacemaskError(
-            f"{source.path} is not a folder: set `path` of the source to the folder that holds the class folders"
+            f"{source.path} is not a folder: make it, or set `path` of the source to the folder that holds the class "
+            "folders"
         )
-    files: dict[str, Path] = {}
+    found = walk(root)
+    if found.unreadable:
+        raise _unreadable(found.unreadable[0])
     for folder in source.folders:
+        if link := first_link(root, folder):
+            raise FacemaskError(f"{link} is a link to a folder, which is not searched: {_LINK_ADVICE}")
         if not (root / folder).is_dir():
             raise FacemaskError(
-                f"{source.path} has no folder {folder!r}, only {_listing(root)}: make it, or correct `folders` of the "
-                "source"
+                f"{source.path} has no folder {folder!r}, it has {_listing(root)}: make that folder, or correct "
+                "`folders` of the source"
             )
-        for file in _files_below(root / folder):
-            _add(files, _member_name(root, file), file)
+    return found
+
+
+def _files(source: FolderSource, found: Walk) -> dict[str, str]:
+    """Return the name in the archive and the path of every file below the class folders."""
+    folders = tuple("" if folder == "." else f"{folder}/" for folder in source.folders)
+    files: dict[str, str] = {}
+    for path in found.files:
+        if path.startswith(folders):
+            _add(files, _member_name(found.root, path), path)
     if not files:
         raise FacemaskError(f"no file lies below {source.path} in {', '.join(source.folders)}: put photographs there")
     return files
 
 
-def _files_below(folder: Path, parents: frozenset[Path] = frozenset()) -> Iterator[Path]:
-    here = folder.resolve()
-    if here in parents:
-        return
-    for entry in sorted(folder.iterdir()):
-        if _passed_over(entry.name):
-            continue
-        if entry.is_dir():
-            yield from _files_below(entry, parents | {here})
-        else:
-            yield entry
-
-
-def _passed_over(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX" or is_junk(name)
-
-
-def _member_name(root: Path, file: Path) -> str:
+def _member_name(root: Path, path: str) -> str:
     # macOS spells an accented letter as two characters, other systems as one: the same photographs, the same archive.
-    name = unicodedata.normalize("NFC", file.relative_to(root).as_posix())
+    name = unicodedata.normalize("NFC", path)
     if reason := unsafe_name(name):
-        raise FacemaskError(f"{str(file)!r} {reason}: rename the file")
+        raise FacemaskError(f"{str(root / path)!r} {reason}: rename the file")
     return name
 
 
-def _add(files: dict[str, Path], name: str, file: Path) -> None:
-    other = files.setdefault(name, file)
-    if other != file:
-        raise FacemaskError(
-            f"{str(other)!a} and {str(file)!a} differ only in how an accent is encoded: rename one of them"
-        )
+def _add(files: dict[str, str], name: str, path: str) -> None:
+    other = files.setdefault(name, path)
+    if other != path:
+        raise FacemaskError(f"{other!a} and {path!a} differ only in how an accent is encoded: rename one of them")
 
 
 def _content(file: Path) -> bytes:
@@ -109,14 +125,6 @@ def _unreadable(error: OSError) -> FacemaskError:
     return FacemaskError(f"{error.filename} cannot be read: {error.strerror}; change its permissions or remove it")
 
 
-def _count_of_others(root: Path, taken: set[Path]) -> int:
-    others = 0
-    for place, folders, names in os.walk(root):
-        folders[:] = [name for name in folders if not _passed_over(name)]
-        others += sum(not _passed_over(name) and Path(place, name) not in taken for name in names)
-    return others
-
-
 def _listing(root: Path) -> str:
-    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not _passed_over(entry.name))
-    return ", ".join(names[:10]) + (" ..." if len(names) > 10 else "") if names else "no folder at all"
+    names = sorted(entry.name for entry in root.iterdir() if entry.is_dir() and not is_leftover(entry.name))
+    return ", ".join(names[:10]) + (" ..." if len(names) > 10 else "") if names else "no folders"

@@ -9,6 +9,7 @@ import pytest
 from facemask.core.errors import FacemaskError
 from facemask.core.params import FolderSource
 from facemask.data.sources import card, fetch
+from facemask.data.sources.folder import check_watched
 from facemask.dataset.archive import Archive
 
 
@@ -102,35 +103,60 @@ def test_a_file_that_is_no_image_is_packed_so_that_it_can_be_listed_later(photos
     assert "with_mask/readme.txt" in packed(photos, tmp_path / "x.zip")
 
 
-def test_links_are_followed(photos: Path, tmp_path: Path) -> None:
+def test_links_to_files_are_followed_and_links_to_folders_are_named(
+    photos: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     add(tmp_path / "elsewhere/9.jpg")
     (photos / "with_mask/more").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
     (photos / "with_mask/8.jpg").symlink_to(tmp_path / "elsewhere/9.jpg")
+    (photos / "with_mask/7.jpg").symlink_to("8.jpg")
+    (photos / "with_mask/deep/back").symlink_to(photos, target_is_directory=True)
     (tmp_path / "link").symlink_to(photos, target_is_directory=True)
     names = packed(tmp_path / "link", tmp_path / "x.zip")
-    assert {"with_mask/more/9.jpg", "with_mask/8.jpg"} < set(names)
+    assert [name for name in names if name.startswith("with_mask")] == [
+        f"with_mask/{name}" for name in ("1.jpg", "7.jpg", "8.jpg", "deep/er/2.png")
+    ]
     with Archive(tmp_path / "x.zip") as archive:
-        assert archive.read("with_mask/8.jpg") == b"9.jpg"
+        assert archive.read("with_mask/7.jpg") == archive.read("with_mask/8.jpg") == b"9.jpg"
+    said = capsys.readouterr().err.splitlines()
+    assert [line.split(" is a link to a folder, which is not searched: DVC would not notice")[0] for line in said] == [
+        str(tmp_path / "link/with_mask" / name) for name in ("more", "deep/back")
+    ]
 
 
-def test_a_link_back_to_a_parent_does_not_go_round_in_circles(photos: Path, tmp_path: Path) -> None:
-    (photos / "with_mask/deep/back").symlink_to(photos / "with_mask", target_is_directory=True)
-    (photos / "with_mask/top").symlink_to(photos, target_is_directory=True)
-    names = packed(photos, tmp_path / "x.zip")
-    assert "with_mask/1.jpg" in names
-    assert len(names) < 10
+def test_a_class_folder_that_is_a_link_is_refused(photos: Path, tmp_path: Path) -> None:
+    (photos / "without_mask").rename(tmp_path / "elsewhere")
+    (photos / "without_mask").symlink_to(tmp_path / "elsewhere", target_is_directory=True)
+    with pytest.raises(FacemaskError, match="photos/without_mask is a link to a folder, which is not searched"):
+        packed(photos, tmp_path / "x.zip")
+
+
+def test_a_source_whose_path_leads_through_a_link_is_refused(photos: Path, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    own.mkdir()
+    (own / "office").symlink_to(photos, target_is_directory=True)
+    with pytest.raises(FacemaskError, match=r"sources\.mine\.path leads through .*own/office, a link to a folder"):
+        check_watched("mine", FolderSource(kind="folder", path=str(own / "office")), str(own))
+    (tmp_path / "linked").symlink_to(photos.parent, target_is_directory=True)
+    check_watched("mine", FolderSource(kind="folder", path=str(tmp_path / "linked/photos")), str(tmp_path / "linked"))
+
+
+def test_a_source_may_be_one_folder_of_one_class(photos: Path, tmp_path: Path) -> None:
+    assert packed(photos / "with_mask", tmp_path / "x.zip", **{".": "with_mask"}) == ["1.jpg", "deep/er/2.png"]
 
 
 @pytest.mark.parametrize("make", ["nothing", "a file"])
 def test_a_path_that_is_no_folder_is_named(tmp_path: Path, make: str) -> None:
     if make == "a file":
         add(tmp_path / "photos")
-    with pytest.raises(FacemaskError, match=r"photos is not a folder: set `path`"):
+    with pytest.raises(FacemaskError, match=r"photos is not a folder: make it, or set `path`"):
         packed(tmp_path / "photos", tmp_path / "x.zip")
 
 
 def test_a_missing_class_folder_is_named_with_those_that_are_there(photos: Path, tmp_path: Path) -> None:
-    with pytest.raises(FacemaskError, match=r"no folder 'Mit_Maske', only mask_weared_incorrect, with_mask, without_"):
+    with pytest.raises(
+        FacemaskError, match=r"no folder 'Mit_Maske', it has mask_weared_incorrect, with_mask, without_"
+    ):
         packed(photos, tmp_path / "x.zip", Mit_Maske="with_mask")
     assert not (tmp_path / "x.zip").exists()
 
