@@ -339,9 +339,8 @@ def measure_speed(
     print(f"| {what} a second, the engine in a loop | {alone:.1f} ({cost:.2f} CPU ms each) |")
     print(f"| {what} a second, {CLIENTS} clients | {max(rates):.1f} ({min(costs):.2f} CPU ms each) |")
     print(f"| share of the engine's rate | {max(rates) / alone:.0%} |")
-    print(
-        f"| p50, p95, p99 at {CLIENTS} clients | {', '.join(f'{percentile(best, q):.0f}' for q in (0.5, 0.95, 0.99))} ms |"
-    )
+    shown = ", ".join(f"{percentile(best, share):.0f}" for share in (0.5, 0.95, 0.99))
+    print(f"| p50, p95, p99 at {CLIENTS} clients | {shown} ms |")
     quiet = [paced(server.port, questions, LOAD * max(rates), 2 * arguments.seconds) for _ in range(arguments.rounds)]
     one = min(quiet, key=lambda seconds: percentile(seconds, 0.99) / percentile(seconds, 0.5))
     print(f"| p50, p99 at {LOAD:.0%} load | {percentile(one, 0.5):.1f}, {percentile(one, 0.99):.1f} ms |")

@@ -22,6 +22,7 @@ from starlette.requests import ClientDisconnect
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from facemask.dataset.decode import MAX_MEGAPIXELS
 from facemask.inference.inputs import STANDARD_INPUT
 from facemask.inference.predictor import TOO_MANY_FACES, Prediction
 from facemask.inference.writers import Json
@@ -281,7 +282,7 @@ def _as_json(predictions: Sequence[Prediction]) -> str:
 
 def _no_image_used(predictions: Sequence[Prediction], settings: Settings) -> str:
     limits = {
-        "too large": f" (more than {settings.options.max_megapixels:g} megapixels, --max-megapixels)",
+        "too large": f" (more than {settings.options.max_megapixels or MAX_MEGAPIXELS:g} megapixels, --max-megapixels)",
         TOO_MANY_FACES: f" (more than {settings.options.max_faces}, --max-faces)",
     }
     reasons = (f"{one.file}: {one.problem}{limits.get(one.problem, '')}" for one in predictions)
@@ -297,7 +298,7 @@ def _key_check(key: str) -> Callable[..., Awaitable[None]]:
         bearer: Annotated[HTTPAuthorizationCredentials | None, Depends(HTTPBearer(auto_error=False))],
     ) -> None:
         given = named or (bearer.credentials if bearer else "")
-        if not secrets.compare_digest(given.encode(), expected):
+        if not secrets.compare_digest(given.encode("latin-1"), expected):
             raise HTTPException(
                 401, f"the API key is missing or wrong; send it as {KEY_HEADER}", {"WWW-Authenticate": "Bearer"}
             )

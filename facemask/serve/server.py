@@ -1,5 +1,6 @@
 """Run the server: bind its port, answer until a signal, stop without losing a request."""
 
+import errno
 import gc
 import logging
 import math
@@ -122,12 +123,11 @@ def _listen(host: str, port: int) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)[0][0]
         return socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except socket.gaierror as error:
-        raise FacemaskError(
-            f"{host} is no address of this computer ({error.strerror}); choose another with --host"
-        ) from error
     except OSError as error:
-        raise FacemaskError(
-            f"port {port} of {host} cannot be used ({error.strerror}); stop the program that uses it, or choose "
-            "another port with --port"
-        ) from error
+        if isinstance(error, socket.gaierror) or error.errno == errno.EADDRNOTAVAIL:
+            raise FacemaskError(f"{host} is no address of this computer; choose another with --host") from error
+        if error.errno == errno.EADDRINUSE:
+            raise FacemaskError(
+                f"port {port} of {host} is in use; stop the program that uses it, or choose another with --port"
+            ) from error
+        raise FacemaskError(f"port {port} of {host} cannot be used ({error}); choose another with --port") from error

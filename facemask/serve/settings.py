@@ -39,7 +39,7 @@ class Settings:
 
     Attributes:
         model: folder with the exported model.
-        options: how faces are found, and the limits of pixels and faces in an image.
+        options: how faces are found, and the limits of an image.
         limits: what a request may cost.
         threads: images that are worked on at the same time.
         host: address to listen on.
@@ -49,7 +49,7 @@ class Settings:
     """
 
     model: Path
-    options: Options = field(default_factory=Options)
+    options: Options
     limits: Limits = field(default_factory=Limits)
     threads: int = 1
     host: str = HOST
