@@ -163,7 +163,10 @@ def _decoded(image: EncodedImage, number: int) -> bytes:
 def _from_multipart(body: bytes, boundary: bytes, limits: Limits) -> list[Upload]:
     if not boundary:
         raise HTTPException(422, f"the type {MULTIPART} needs a boundary; leave the header to your HTTP client")
-    parts = _Parts(limits)
+    # Counted first: the parser is slow where a file contains the boundary again and again.
+    if body.count(b"--" + boundary) > limits.images + 1:
+        raise _too_many(limits)
+    parts = _Parts()
     try:
         parser = MultipartParser(boundary, parts.callbacks())
         parser.write(body)
@@ -184,10 +187,9 @@ class _Parts:
         complete: whether the end of the form was seen.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self) -> None:
         self.uploads: list[Upload] = []
         self.complete = False
-        self._limits = limits
         self._field, self._value, self._name = b"", b"", ""
         self._content: list[bytes] = []
 
@@ -203,8 +205,6 @@ class _Parts:
         }
 
     def _begin(self) -> None:
-        if len(self.uploads) == self._limits.images:
-            raise _too_many(self._limits)
         self._name = ""
         self._content.clear()
 

@@ -90,18 +90,18 @@ def test_what_the_container_installs_answers(photo_export: Path, tmp_path: Path)
             source, target = argument.split()
             shutil.copytree(context / source, folder / target, dirs_exist_ok=True)
         elif name == "RUN":
-            command = here(argument).replace("python -m venv", f"{sys.executable} -m venv")
-            subprocess.run(["sh", "-c", command], cwd=folder, check=True)
+            script = here(argument).replace("python -m venv", f"{sys.executable} -m venv")
+            subprocess.run(["sh", "-c", script], cwd=folder, check=True)
 
     programs = tmp_path / "opt" / "facemask" / "bin"
     installed = subprocess.run([programs / "pip", "list"], capture_output=True, text=True, check=True).stdout
     assert not re.search(r"(?m)^(tensorflow|dvc|keras|pytest) ", installed)
-    program, *options = [*arguments_of("ENTRYPOINT"), *arguments_of("CMD"), "--port", "0"]
+    words = [*arguments_of("ENTRYPOINT"), *arguments_of("CMD"), "--port", "0"]
     environment = {"PATH": f"{programs}{os.pathsep}/usr/bin:/bin", "PYTHONDONTWRITEBYTECODE": "1"}
     log = tmp_path / "log.txt"
     with log.open("w") as printed:
         process = subprocess.Popen(
-            [programs / program, *options], cwd=folder, env=environment, stdout=printed, stderr=printed
+            [programs / words[0], *words[1:]], cwd=folder, env=environment, stdout=printed, stderr=printed
         )
     try:
         wait_until(lambda: "http://" in log.read_text() or process.poll() is not None)

@@ -12,6 +12,7 @@ from tests.bad_images import png, saved
 from tests.photos import head
 from tests.serve.conftest import Predicted
 from tests.serve.running import Running, wait_until
+from tests.serve.test_jpeg_scans import many_scans
 
 pytestmark = pytest.mark.slow  # starts servers
 
@@ -77,6 +78,7 @@ PART = b'--b\r\nContent-Disposition: form-data; name="a"'
         (b"no picture", "image/jpeg", 422, "no image could be used: -: not an image"),
         (saved(head(200))[:900], "image/jpeg", 422, "no image could be used: -: truncated"),
         (png(60_000, 60_000, b""), "image/png", 422, "-: too large (more than 50 megapixels, --max-megapixels)"),
+        (many_scans(1000), "image/jpeg", 422, "-: too many scans"),
         (b"<p>", "text/html", 415, "the type of the body must be multipart/form-data, application/json"),
         (b"{", "application/json", 422, "the JSON must be"),
         (b'{"images": []}', "application/json", 422, "images: List should have at least 1 item"),
@@ -86,6 +88,7 @@ PART = b'--b\r\nContent-Disposition: form-data; name="a"'
         (PART + b'; filename="a"\r\n\r\nx', FORM, 422, "cut off"),
         (PART + b"\r\n\r\nx\r\n--b--", FORM, 422, "no file name"),
         (b"--b--", FORM, 422, "has no image"),
+        (PART + b'; filename="a"\r\n\r\n' + 100_000 * b"\r\n--bX", FORM, 422, "--max-images"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_a_sentence(
