@@ -25,6 +25,7 @@ from facemask.serve.settings import Settings
 
 CONNECTIONS = 512  # at the same time
 _BACKLOG = 512
+_IDLE = 75  # seconds until a connection without requests is closed: longer than proxies keep theirs
 _LOCAL = ("127.0.0.1", "::1", "localhost")
 
 
@@ -90,18 +91,18 @@ def _configure(settings: Settings, engine: Engine) -> uvicorn.Config:
 
         def connection_made(self, transport: Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
-            self._closing = self.loop.call_later(seconds, transport.close)
+            self._close_later()
 
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
-            if self._closing and self.cycle and not self.cycle.response_complete:
+            if not self.cycle or self.cycle.response_complete:
+                self._close_later()
+            elif self._closing:
                 self._closing.cancel()
                 self._closing = None
 
-        def on_response_complete(self) -> None:
-            if self._closing is None:
-                self._closing = self.loop.call_later(seconds, self.transport.close)
-            super().on_response_complete()
+        def _close_later(self) -> None:
+            self._closing = self._closing or self.loop.call_later(seconds, self.transport.close)
 
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
@@ -114,6 +115,7 @@ def _configure(settings: Settings, engine: Engine) -> uvicorn.Config:
         http=Connection,
         lifespan="on",
         limit_concurrency=CONNECTIONS,
+        timeout_keep_alive=_IDLE,
         timeout_graceful_shutdown=math.ceil(2 * seconds),  # to arrive and to be answered
         **options,
     )

@@ -60,6 +60,16 @@ def status_of(answer: bytes) -> int:
     return int(answer.split(b" ", 2)[1]) if answer else 0
 
 
+def receive_until(connection: socket.socket, end: bytes) -> bytes:
+    """Return what comes until `end`; nothing if the server closes the connection before."""
+    received = b""
+    while not received.endswith(end):
+        if not (more := connection.recv(65536)):
+            return b""
+        received += more
+    return received
+
+
 def receive_all(connection: socket.socket) -> bytes:
     """Return what comes until the server closes the connection."""
     received = b""
