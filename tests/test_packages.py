@@ -18,6 +18,7 @@ ORDER = (
     "export",
     "evaluation",
     "inference",
+    "serve",
     "report",
     "review",
 )

@@ -1,4 +1,4 @@
-"""Commands that use a trained model: predict, watch, benchmark, summary."""
+"""Commands that use a trained model: predict, watch, serve, benchmark, summary."""
 
 import json
 import sys
@@ -10,8 +10,10 @@ from typing import Annotated
 
 import typer
 
+from facemask.core.errors import FacemaskError
 from facemask.faces.defaults import MARGIN, MIN_FACE, MIN_SCORE
 from facemask.inference.options import Options
+from facemask.serve import settings as serving
 
 EXPORT = Path("export")
 
@@ -140,6 +142,99 @@ def watch(
             raise typer.Exit(3) from lost
     if stop.number:
         raise typer.Exit(128 + stop.number)
+
+
+def serve(
+    model: ModelFolder = EXPORT,
+    rev: Annotated[
+        str | None, typer.Option(help="Use the exported model of this branch, tag or commit instead, from DVC.")
+    ] = None,
+    host: Annotated[str, typer.Option(help="Address to listen on; 0.0.0.0 for every one.")] = serving.HOST,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port to listen on; 0 for a free one.")] = serving.PORT,
+    api_key: Annotated[
+        str,
+        typer.Option(
+            envvar="FACEMASK_API_KEY",
+            help="Key that clients must send. Others can read it on the command line: better set the variable.",
+            show_default="none",
+        ),
+    ] = "",
+    revision: Annotated[
+        str,
+        typer.Option(
+            envvar="FACEMASK_REVISION",
+            help="Git revision of the model, to be named in answers.",
+            show_default="of --rev",
+        ),
+    ] = "",
+    threads: Annotated[
+        int | None, typer.Option(min=1, help="Images worked on at the same time.", show_default="number of cores")
+    ] = None,
+    max_bytes: Annotated[int, typer.Option(min=1, help="Maximum size of a request.")] = serving.MAX_BYTES,
+    max_megapixels: Annotated[
+        float, typer.Option(min=0.001, help="Maximum size of an image.")
+    ] = serving.MAX_MEGAPIXELS,
+    max_faces: Annotated[int, typer.Option(min=1, help="Maximum number of faces in an image.")] = serving.MAX_FACES,
+    max_images: Annotated[int, typer.Option(min=1, help="Maximum number of images in a request.")] = serving.MAX_IMAGES,
+    max_waiting: Annotated[
+        int, typer.Option(min=0, help="Maximum number of requests that wait for others.")
+    ] = serving.MAX_WAITING,
+    timeout: Annotated[
+        float, typer.Option(min=0.1, help="Seconds in which a request must arrive, and in which it must be answered.")
+    ] = serving.TIMEOUT,
+    faces: Annotated[
+        FaceMode, typer.Option(help="What to do with images of requests that do not say it.")
+    ] = FaceMode.FIND,
+    margin: Annotated[
+        float, typer.Option(min=0, max=1, help="Margin added on each side of a found face, as a share of its size.")
+    ] = MARGIN,
+    min_face: Annotated[
+        int, typer.Option(min=1, help="Minimum face size in pixels; smaller faces are reported as 'too small'.")
+    ] = MIN_FACE,
+    min_score: Annotated[float, typer.Option(min=0, max=1, help="Minimum score of the face detector.")] = MIN_SCORE,
+    small_faces: Annotated[
+        bool, typer.Option("--small-faces", help="Also find faces of half the size; at least twice as slow.")
+    ] = False,
+) -> None:
+    """Answer over HTTP: images in, faces out.
+
+    The documentation of the API is at /docs. Images are neither stored nor
+    logged. A new model in the folder replaces the old one while the server
+    runs.
+
+    Exit codes: 1, there is no usable model, or the address cannot be used;
+    2, invalid usage; 130, Ctrl-C; 143, SIGTERM, after the requests that had
+    begun were answered.
+    """
+    try:
+        from facemask.inference.predictor import available_cores
+        from facemask.serve.server import serve as run_server
+    except ModuleNotFoundError as error:
+        raise FacemaskError(f"{error.name} is missing; run `pip install 'facemask-pipeline[serve]'`") from error
+
+    folder = _exported_model(model, rev)
+    options = Options(
+        faces=faces.value,
+        margin=margin,
+        min_face=min_face,
+        min_score=min_score,
+        small_faces=small_faces,
+        max_megapixels=max_megapixels,
+        max_faces=max_faces,
+    )
+    stopped_by = run_server(
+        serving.Settings(
+            model=folder,
+            options=options,
+            limits=serving.Limits(max_bytes, max_images, max_waiting, timeout),
+            threads=threads or available_cores(),
+            host=host,
+            port=port,
+            api_key=api_key,
+            revision=revision or (folder.name if rev else ""),  # the cache has a folder for each commit
+        )
+    )
+    raise typer.Exit(128 + stopped_by)
 
 
 def benchmark(

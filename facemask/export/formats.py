@@ -49,7 +49,8 @@ def open_format(folder: Path, name: str, threads: int | None = None) -> Run:
 def _open_tflite(path: Path, threads: int | None) -> Run:
     from ai_edge_litert.interpreter import Interpreter
 
-    interpreter = Interpreter(model_path=str(path), num_threads=threads)
+    # By content: a file opened by its path is mapped into memory, and overwriting it would end this process (SIGBUS).
+    interpreter = Interpreter(model_content=path.read_bytes(), num_threads=threads)
     interpreter.allocate_tensors()  # logs its delegate to stderr now, not in the first run
     source, target = interpreter.get_input_details()[0]["index"], interpreter.get_output_details()[0]["index"]
 

@@ -88,7 +88,8 @@ class FaceDetector:
         """
         try:
             with quiet_stderr():
-                self._interpreter = Interpreter(model_path=str(folder / DETECTOR_FILE), num_threads=1)
+                # By content: overwriting a file that is mapped into memory would end this process (SIGBUS).
+                self._interpreter = Interpreter(model_content=(folder / DETECTOR_FILE).read_bytes(), num_threads=1)
                 self._interpreter.allocate_tensors()
             self._input = self._interpreter.get_input_details()[0]["index"]
             by_shape = {tuple(output["shape"]): output["index"] for output in self._interpreter.get_output_details()}

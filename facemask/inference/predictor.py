@@ -20,7 +20,7 @@ from PIL.PngImagePlugin import PngInfo
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.core.files import write_bytes
-from facemask.dataset.decode import UnusableImage, decode, resize
+from facemask.dataset.decode import MAX_MEGAPIXELS, UnusableImage, decode, resize
 from facemask.export.formats import FORMATS, open_format
 from facemask.faces.detector import LEVELS, SMALL_FACES, Box, FaceDetector, crop_face
 from facemask.inference.annotate import Mark, annotate
@@ -29,6 +29,7 @@ from facemask.inference.options import Options
 from facemask.models.decision import Decision
 
 TOO_SMALL = "too small"
+TOO_MANY_FACES = "too many faces"
 
 _JPEG_QUALITY = 92
 _FILES_PER_WORKER = 4  # for fewer, loading the models takes longer than it saves
@@ -105,7 +106,7 @@ class Classifier:
             self.image_size = int(labels["input"]["height_width"][0])
             self.decision = Decision.model_validate({key: labels[key] for key in Decision.model_fields})
             self._run = open_format(folder, "tflite", threads=1)
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
             raise FacemaskError(f"the model in {folder} is damaged ({error}): {advice}") from error
 
     def probabilities(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -117,11 +118,20 @@ class Classifier:
         Returns:
             float32 (n, 3), in the order of `CLASSES`.
         """
-        return self._run(images)
+        # One by one: on a CPU that is faster than a batch, and the memory does not grow with the number of faces.
+        return np.concatenate([self._run(images[place : place + 1]) for place in range(len(images))])
+
+
+class TooManyFaces(Exception):  # noqa: N818 - a finding about an image, not a fault of the program
+    """An image with more faces than allowed."""
 
 
 class Predictor:
-    """Face detector and classifier. Not thread-safe."""
+    """Face detector and classifier. Not thread-safe.
+
+    Attributes:
+        classifier: the classifier.
+    """
 
     def __init__(self, folder: Path, options: Options) -> None:
         """Load the models from an export folder.
@@ -129,21 +139,46 @@ class Predictor:
         Raises:
             FacemaskError: a model is missing or broken.
         """
-        self._classifier = Classifier(folder)
+        self.classifier = Classifier(folder)
         levels = SMALL_FACES if options.small_faces else LEVELS
         self._detector = FaceDetector(folder, levels) if options.faces == "find" else None
         self._options = options
 
-    def predict(self, image: NDArray[np.uint8]) -> tuple[Face, ...]:
-        """Return the classified faces of an image, uint8 RGB (height, width, 3), from left to right."""
-        if self._detector is None:
+    @property
+    def finds_faces(self) -> bool:
+        """Whether there is a face detector; if not, every image is treated as one cropped face."""
+        return self._detector is not None
+
+    def predict(self, image: NDArray[np.uint8], crop: bool = False) -> tuple[Face, ...]:
+        """Return the classified faces of an image, from left to right.
+
+        Args:
+            image: uint8 RGB (height, width, 3).
+            crop: treat the image as one cropped face, whatever the options say.
+
+        Raises:
+            TooManyFaces: more faces were found than the options allow.
+        """
+        if crop or self._detector is None:
             return tuple(self._classify([image], [None]))
         boxes = self._detector.detect(image, self._options.min_score)
+        if self._options.max_faces is not None and len(boxes) > self._options.max_faces:
+            raise TooManyFaces
         boxes.sort(key=lambda box: (box.left, box.top))
         large = [box for box in boxes if box.side >= self._options.min_face]
         crops = [crop_face(image, box, self._options.margin) for box in large]
         known = dict(zip(large, self._classify(crops, large), strict=True))
         return tuple(known.get(box, Face(box, TOO_SMALL, "", {})) for box in boxes)
+
+    def predict_content(self, name: str, content: bytes, crop: bool = False) -> Prediction:
+        """Predict the content of an image file; an unusable one gets a `problem`.
+
+        Args:
+            name: what to call it in the prediction.
+            content: of the whole file.
+            crop: treat the image as one cropped face, whatever the options say.
+        """
+        return self._predict_content(name, content, crop)[0]
 
     def predict_file(self, file: Input) -> Prediction:
         """Predict one file and write its annotated image; an unusable file gets a `problem`.
@@ -154,22 +189,33 @@ class Predictor:
         if file.problem:
             return Prediction(file.name, 0, 0, (), file.problem)
         try:
-            image = decode(_content(file.name))
-        except UnusableImage as error:
-            return Prediction(file.name, 0, 0, (), error.reason)
+            content = _content(file.name)
         except OSError as error:
             return Prediction(file.name, 0, 0, (), error.strerror or str(error))
-        faces = self.predict(image)
-        if self._options.pictures:
-            marks = [_mark(face, image) for face in faces]
+        prediction, image = self._predict_content(file.name, content)
+        if self._options.pictures and image is not None:
+            marks = [_mark(face, image) for face in prediction.faces]
             _write_picture(self._options.pictures / file.mirrored, annotate(image, marks))
-        return Prediction(file.name, image.shape[1], image.shape[0], faces, "")
+        return prediction
+
+    def _predict_content(
+        self, name: str, content: bytes, crop: bool = False
+    ) -> tuple[Prediction, NDArray[np.uint8] | None]:
+        """Return the prediction and the decoded image; None instead of an image that cannot be used."""
+        try:
+            image = decode(content, self._options.max_megapixels or MAX_MEGAPIXELS)
+            faces = self.predict(image, crop)
+        except UnusableImage as error:
+            return Prediction(name, 0, 0, (), error.reason), None
+        except TooManyFaces:
+            return Prediction(name, 0, 0, (), TOO_MANY_FACES), None
+        return Prediction(name, image.shape[1], image.shape[0], faces, ""), image
 
     def _classify(self, crops: Sequence[NDArray[np.uint8]], boxes: Sequence[Box | None]) -> list[Face]:
         if not crops:
             return []
-        size, decision = self._classifier.image_size, self._classifier.decision
-        probabilities = self._classifier.probabilities(np.stack([resize(crop, size) for crop in crops]))
+        size, decision = self.classifier.image_size, self.classifier.decision
+        probabilities = self.classifier.probabilities(np.stack([resize(crop, size) for crop in crops]))
         chosen, results = decision.choose(probabilities), decision.answers(probabilities)
         return [
             Face(box, result, CLASSES[place], {name: round(float(p), 6) for name, p in zip(CLASSES, row, strict=True)})
@@ -183,7 +229,7 @@ def predict_files(folder: Path, files: Sequence[Input], options: Options) -> Ite
     Raises:
         FacemaskError: a model is missing or broken; raised before the first prediction.
     """
-    workers = min(_cores(), -(-len(files) // _FILES_PER_WORKER))
+    workers = min(available_cores(), -(-len(files) // _FILES_PER_WORKER))
     # Created here, not in the threads: loading redirects stderr, which is not thread-safe.
     idle: SimpleQueue[Predictor] = SimpleQueue()
     for _ in range(workers):
@@ -197,6 +243,11 @@ def predict_files(folder: Path, files: Sequence[Input], options: Options) -> Ite
             idle.put(predictor)
 
     return _in_order(predict, files, workers)
+
+
+def available_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def describe(face: Face) -> str:
@@ -245,7 +296,3 @@ def _write_picture(path: Path, image: NDArray[np.uint8]) -> None:
         raise FacemaskError(
             f"{path} cannot be written ({error.strerror}); choose another folder with --pictures"
         ) from error
-
-
-def _cores() -> int:
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
