@@ -27,7 +27,8 @@ PHOTOGRAPH = "is a photograph, not a video: use `facemask predict`"
 
 _TRIES = 100  # failures in a row after which the rest of a container is given up
 _USUAL_RATE = 25.0  # frames per second, of containers that state none
-_RESTART = 1.0  # seconds; a time further than this before the last one is that of a clock that was set again
+_RESTART = 1.0  # seconds; a longer step back is that of a clock that was set anew
+_PAUSE = 10.0  # seconds; where recordings may have been joined, a longer step forward is one, too
 _LEAST_STEP = 1e-4  # seconds between two frames with the same time
 
 # Formats as FFmpeg calls them.
@@ -37,7 +38,8 @@ _TEXT = "tty"  # would draw the text
 _STATE_END = frozenset(("matroska,webm", "flv"))  # state the time of the end instead of the length
 _ESTIMATED = frozenset(("gif", "mpegts", "mpeg"))  # state no length; FFmpeg looks for the end itself
 _FRAGMENTED = "mov,mp4,m4a,3gp,3g2,mj2"  # states its length, unless it consists of fragments: then, no number of frames
-_JOINED = "mpegts"  # where parts were joined, packets count as corrupt, though they decode
+_JOINED = frozenset(("mpegts", "mpeg"))  # parts of recordings can be joined as they are, each with its own clock
+_CHECKED = "mpegts"  # numbers its packets; where parts were joined, some count as corrupt, though they decode
 _INDEXED = "avi"  # skips what it cannot find, but lists all frames
 
 
@@ -87,16 +89,15 @@ class Decoder:
             self.end = 0.0
             self.damaged_at: float | None = None
             self.gave_up = False
-            self._origin = 0.0  # the container's time at which the first frame starts, in seconds
+            self._origin: float | None = None  # the container's time at the start of the first frame, in seconds
             self._last: float | None = None  # time of the last frame
             self._decoded = self._decode()
             self._waiting: deque[VideoFrame] = deque()
             if not self._wait_for(1):
-                raise NoVideo("has no frame that can be decoded: it is damaged, so copy or record it again")
+                raise NoVideo("has no frame that can be decoded: it is cut off or damaged, so copy or record it again")
             first = self._waiting[0]
             self.height, self.width = (first.width, first.height) if _turns(first) % 2 else (first.height, first.width)
-            self._origin = self._stamp(first) or 0.0
-            self.seconds = _stated_length(self._container, self._stream, self._origin)
+            self.seconds = _stated_length(self._container, self._stream, self._stamp(first) or 0.0)
         except BaseException:
             self._container.close()
             raise
@@ -150,7 +151,7 @@ class Decoder:
         for packet in self._packets():
             packets += 1
             started |= packet.is_keyframe
-            if packet.is_corrupt and self._format != _JOINED:
+            if packet.is_corrupt and self._format != _CHECKED:
                 self._note_damage()
             frames = self._frames_of(packet)
             if frames is None and started:
@@ -202,17 +203,22 @@ class Decoder:
     def _time(self, frame: VideoFrame) -> float:
         """Return the time of the next frame since the first, in seconds, and set `end`."""
         stamp = self._stamp(frame)
-        time = self.end if stamp is None else stamp - self._origin
-        if self._last is not None and time <= self._last:
-            if stamp is not None and self._last - time > _RESTART:
+        time = self.end
+        if stamp is not None:
+            if self._origin is None or self._is_other_clock(stamp - self._origin):
                 self._origin = stamp - self.end
-                time = self.end
-            else:
-                time = self._last + _LEAST_STEP
+            time = stamp - self._origin
+        if self._last is not None and time <= self._last:
+            time = self._last + _LEAST_STEP
         self._last = time
         shown = float(frame.duration * self._stream.time_base) if frame.duration and self._stream.time_base else 0.0
-        self.end = time + (shown or 1 / self.rate)
+        self.end = time + (shown if shown > _LEAST_STEP else 1 / self.rate)
         return time
+
+    def _is_other_clock(self, time: float) -> bool:
+        """Return whether a time is that of a clock that was set anew, in a camera or where recordings were joined."""
+        back = 0.0 if self._last is None else self._last - time
+        return back > _RESTART or (self._format in _JOINED and time - self.end > _PAUSE)
 
     def _picture(self, frame: VideoFrame) -> Picture:
         picture = self._reformatter.reformat(frame, format="rgb24").to_ndarray()

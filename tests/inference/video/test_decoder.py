@@ -99,15 +99,24 @@ def test_a_video_that_does_not_begin_at_zero_begins_at_zero(tmp_path: Path) -> N
         assert source.seconds == pytest.approx(2.0, abs=0.1)
 
 
+def test_frames_with_the_same_time_follow_each_other(tmp_path: Path) -> None:
+    # Matroska counts milliseconds: of 2,000 frames per second, two have the same.
+    _, frames = read(save_video(tmp_path / "clip.mkv", textured(100), 2000))
+    assert len(frames) == 100
+    assert all(np.diff(times(frames)) > 0)
+    assert times(frames) == pytest.approx([i / 2000 for i in range(100)], abs=0.001)
+
+
 def test_a_stream_without_times_has_those_of_its_rate(tmp_path: Path) -> None:
     source, frames = read(save_video(tmp_path / "clip.h264", textured(25)))
     assert source.seconds is None
     assert times(frames) == pytest.approx([i / source.rate for i in range(25)])
 
 
-def test_a_recording_whose_clock_was_set_back_goes_on(tmp_path: Path) -> None:
-    first = save_video(tmp_path / "first.ts", small(15), times=[20 + i / RATE for i in range(15)]).read_bytes()
-    second = save_video(tmp_path / "second.ts", small(15), times=[i / RATE for i in range(15)]).read_bytes()
+@pytest.mark.parametrize(("before", "after"), [(20, 0), (0, 3000)])
+def test_joined_recordings_with_other_clocks_go_on(tmp_path: Path, before: float, after: float) -> None:
+    first = save_video(tmp_path / "first.ts", small(15), times=[before + i / RATE for i in range(15)]).read_bytes()
+    second = save_video(tmp_path / "second.ts", small(15), times=[after + i / RATE for i in range(15)]).read_bytes()
     (tmp_path / "joined.ts").write_bytes(first + second)
     _, frames = read(tmp_path / "joined.ts")
     assert [number_of(frame.image) for frame in frames] == [*range(15), *range(15)]

@@ -109,6 +109,12 @@ def test_people_who_left_are_still_counted_as_seen(models: Path, tmp_path: Path)
     assert [totals(now) for now in counts] == [(2, 2), (0, 2), (0, 2), (1, 3)]
 
 
+def test_people_who_move_are_followed_at_three_frames_per_second(models: Path, tmp_path: Path) -> None:
+    pictures = [moving_faces(45, faces=2)[5 * i % 45] for i in range(30)]
+    counts, _ = watch(models, save_video(tmp_path / "clip.mp4", pictures, rate=3))
+    assert totals(counts[-1]) == (2, 2)
+
+
 def test_a_video_with_nobody_counts_nobody(models: Path, tmp_path: Path) -> None:
     counts, _ = watch(models, save_video(tmp_path / "empty.mp4", moving_faces(10, faces=0)))
     assert [(now.time, totals(now)) for now in counts] == [(0.6, (0, 0))]
