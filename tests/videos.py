@@ -18,6 +18,7 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from PIL import Image
 
 Picture = NDArray[np.uint8]
 
@@ -83,6 +84,21 @@ def save_video(
         if speaker:
             for packets in _silence(speaker, sound):
                 container.mux(packets)
+    return path
+
+
+def save_animation(path: Path, pictures: Sequence[Picture], seconds: float = 0.1, last: float = 0.1) -> Path:
+    """Write RGB pictures, in shades of grey, as an animated GIF, PNG, AVIF or WebP.
+
+    Args:
+        path: of the animation; its suffix is the format.
+        pictures: of one size.
+        seconds: for which each picture is shown.
+        last: seconds for which the last one is.
+    """
+    first, *rest = [Image.fromarray(picture[..., 0]) for picture in pictures]
+    durations = [*(round(1000 * seconds) for _ in rest), round(1000 * last)]
+    first.save(path, save_all=True, append_images=rest, duration=durations)
     return path
 
 

@@ -102,11 +102,11 @@ class Decoder:
             self._container.close()
             raise
 
-    def require_film(self) -> None:
-        """Decode the second frame, so that a photograph is not taken for a film.
+    def check_frames(self) -> None:
+        """Check that there is a second frame, by decoding it.
 
         Raises:
-            NoVideo: there is no second frame, and none is missing.
+            NoVideo: the only frame is a photograph.
         """
         if self._wait_for(2) or self.damaged_at is not None:
             return

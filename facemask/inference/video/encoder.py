@@ -27,6 +27,7 @@ _VP9 = ("libvpx-vp9", MappingProxyType({"deadline": "realtime", "cpu-used": "8",
 CODECS = MappingProxyType({".mp4": _H264, ".mov": _H264, ".mkv": _H264, ".webm": _VP9})
 
 _TIME_BASE = Fraction(1, 90_000)  # seconds; holds 24, 25, 30 and 30/1.001 frames per second exactly
+_RATES = (0.01, 1000.0)  # mean frames per second that all encoders accept
 _FULL = frozenset((errno.ENOSPC, errno.EDQUOT, errno.EFBIG))
 _BT709 = 1  # number of this standard for colours in H.264 and VP9 (ITU-T H.273)
 
@@ -115,9 +116,9 @@ def write_video(path: Path, rate: float, height: int, width: int) -> Iterator[Vi
     with ExitStack() as stack:
         with _reporting(path):
             draft = stack.enter_context(atomic_path(path))
-            container = av.open(str(draft), "w")
+            container = av.open(f"file:{draft}", "w")  # a name with a colon would else be an address
             stack.callback(_abandon, container)
-            average = Fraction(rate).limit_denominator(1001)
+            average = Fraction(min(max(rate, _RATES[0]), _RATES[1])).limit_denominator(1001)
             stream = cast(VideoStream, container.add_stream(codec, rate=average, options=dict(options)))
             stream.width, stream.height = (-(-side // even) * even for side in (width, height))
             stream.pix_fmt = "yuv420p"

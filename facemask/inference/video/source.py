@@ -100,8 +100,7 @@ class VideoSource:
 
     def _require_whole(self, decoder: Decoder) -> None:
         """Raise if a part of the video is missing or damaged; all frames that can be read have been."""
-        path = Path(self._source)
-        structure = check_structure(path) if path.is_file() else Structure.WHOLE
+        structure = _structure(Path(self._source))
         damaged, reaches_end = decoder.damaged_at is not None, decoder.reaches_end()
         # If the film has its full length, what was cut off is sound.
         cut = structure is Structure.CUT and not reaches_end
@@ -179,7 +178,10 @@ def _name(source: str) -> str:
 
 def _open_stream(address: str, name: str) -> Decoder:
     try:
-        return Decoder(address, _TIMEOUT)
+        decoder = Decoder(address, _TIMEOUT)
+        if decoder.seconds is not None:
+            decoder.check_frames()
+        return decoder
     except NoVideo as error:
         raise FacemaskError(f"{name} {error}") from error
     except FFmpegError as error:
@@ -193,24 +195,30 @@ def _open_file(path: Path) -> Decoder:
     if problem := _why_no_video(path):
         raise FacemaskError(f"{path} {problem}")
     try:
-        decoder = _decoder(path)
-        decoder.require_film()
+        return _decode_file(path)
     except NoVideo as error:
         text = str(error) != PHOTOGRAPH and path.is_file() and _is_text(_head(path))
         raise FacemaskError(f"{path} {_TEXT if text else error}") from error
     except FFmpegError as error:
         raise FacemaskError(f"{path} {_why_unreadable(path)}") from error
-    return decoder
 
 
-def _decoder(path: Path) -> Decoder:
+def _decode_file(path: Path) -> Decoder:
+    """Open a file, also one that was cut off."""
     address = f"file:{path}"  # a name with a colon would else be an address
     try:
-        return Decoder(address)
+        decoder = Decoder(address)
     except FFmpegError:
-        if path.is_file() and check_structure(path) is Structure.CUT:
-            return Decoder(address, seekable=False)
-        raise
+        if _structure(path) is Structure.WHOLE:
+            raise
+        return Decoder(address, seekable=False)
+    try:
+        decoder.check_frames()
+    except NoVideo:
+        if _structure(path) is Structure.WHOLE:
+            decoder.close()
+            raise
+    return decoder
 
 
 def _why_no_video(path: Path) -> str:
@@ -239,9 +247,13 @@ def _why_unreadable(path: Path) -> str:
         return f"sends no video; {_NAME_ONE}"
     if _is_text(_head(path)):
         return _TEXT
-    if check_structure(path) is not Structure.WHOLE:
+    if _structure(path) is not Structure.WHOLE:
         return "is cut off or damaged, and what is missing is needed to read the rest: copy or record it again"
     return f"is not a video, or its beginning is damaged; {_NAME_ONE}"
+
+
+def _structure(path: Path) -> Structure:
+    return check_structure(path) if path.is_file() else Structure.WHOLE  # a pipe is gone once it is read
 
 
 def _head(path: Path) -> bytes:

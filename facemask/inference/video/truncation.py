@@ -48,8 +48,8 @@ def check_structure(path: Path) -> Structure:
     return _check_transport_stream(path) if head else Structure.WHOLE
 
 
-# The boxes between which an MP4 file can begin, or be cut.
-_BOXES = frozenset((b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"sidx", b"pnot"))
+_BOXES = frozenset((b"ftyp", b"styp", b"moov", b"moof", b"mdat", b"free", b"skip", b"wide", b"pnot", b"sidx", b"ssix"))
+_OTHER_BOXES = frozenset((b"udta", b"meta", b"uuid", b"emsg", b"prft", b"pdin", b"mfra"))  # never the first
 
 
 def _check_boxes(file: BinaryIO, size: int) -> Structure:
@@ -61,8 +61,8 @@ def _check_boxes(file: BinaryIO, size: int) -> Structure:
         length = int.from_bytes(head[:4], "big")
         if length == 1:
             length = int.from_bytes(head[8:16], "big")
-        if head[4:8] not in _BOXES or length == 0:
-            break  # of an extension, or foreign; 0 means: to the end of the file
+        if head[4:8] not in _BOXES | _OTHER_BOXES or length == 0:
+            break  # something that was appended; or 0, which means: to the end of the file
         place += max(length, 8)
     return Structure.CUT if place > size else Structure.WHOLE
 

@@ -6,11 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
 
 from facemask.inference.video.frame import Frame, SourceLost
 from facemask.inference.video.source import VideoSource
-from tests.videos import Picture, damage, number_of, numbered, save_video, textured
+from tests.videos import Picture, damage, number_of, numbered, save_animation, save_video, textured
 
 RATE = 15
 HEIGHT, WIDTH = 48, 64
@@ -68,9 +67,7 @@ def test_a_film_that_ends_before_its_sound_is_whole(tmp_path: Path, suffix: str)
 
 
 def test_a_gif_whose_last_frame_is_held_is_whole(tmp_path: Path) -> None:
-    first, *rest = [Image.fromarray(picture) for picture in small(10)]
-    first.save(tmp_path / "clip.gif", save_all=True, append_images=rest, duration=[100] * 9 + [5000])
-    source, frames = read(tmp_path / "clip.gif")
+    source, frames = read(save_animation(tmp_path / "clip.gif", small(10), last=5.0))
     assert times(frames) == pytest.approx([i / 10 for i in range(10)])
     assert (source.seconds, source.end) == pytest.approx((5.9, 5.9))
 
@@ -167,8 +164,7 @@ def test_reading_stops_when_told(tmp_path: Path) -> None:
 def test_what_is_damaged_in_the_middle_is_skipped_and_reported_at_the_end(tmp_path: Path, name: str) -> None:
     pictures, path = textured(60), tmp_path / name
     if path.suffix == ".gif":
-        first, *rest = [Image.fromarray(picture) for picture in pictures]
-        first.save(path, save_all=True, append_images=rest, duration=100)
+        save_animation(path, pictures)
     else:
         save_video(path, pictures, keyframes=10)
     damage(path, length=path.stat().st_size // 10)

@@ -92,6 +92,7 @@ def test_a_video_that_fails_midway_leaves_what_was_there(tmp_path: Path) -> None
     assert [path.name for path in tmp_path.iterdir()] == ["new.mp4"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="a process' files can't be kept small there")
 @pytest.mark.parametrize("suffix", list(CODECS))
 def test_an_incompletely_written_video_is_reported(tmp_path: Path, suffix: str) -> None:
@@ -106,6 +107,23 @@ def test_an_incompletely_written_video_is_reported(tmp_path: Path, suffix: str) 
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert f"new{suffix} was not written completely; is the disk full?" in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("rate", [1e-5, 0.5, 1000, 90_000, 1e6])
+def test_any_mean_rate_will_do(tmp_path: Path, rate: float) -> None:
+    for suffix in CODECS:
+        with write_video(tmp_path / f"new{suffix}", rate, 48, 64) as video:
+            for i in range(5):
+                video.write(numbered(i, 48, 64), i / 10)
+        assert shown(tmp_path / f"new{suffix}")[0] == pytest.approx([i / 10 for i in range(5)], abs=0.001)
+
+
+def test_a_file_is_written_under_any_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for name in ("a:b.mp4", "100%d.mp4", "Maße.MP4"):
+        with write_video(Path(name), 15, 48, 64) as video:
+            video.write(numbered(3, 48, 64), 0.0)
+        assert len(read_video(tmp_path / name)) == 1
 
 
 def test_an_unwritable_place_is_reported(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from PIL import Image
 from facemask.core.errors import FacemaskError
 from facemask.inference.video.frame import SourceLost
 from facemask.inference.video.source import VideoSource
-from tests.videos import damage, network_camera, number_of, numbered, save_sound, save_video, textured
+from tests.videos import damage, network_camera, number_of, numbered, save_animation, save_sound, save_video, textured
 
 PHOTOGRAPH = "is a photograph, not a video: use `facemask predict`"
 STILLS = ("jpg", "png", "webp", "tiff", "bmp", "gif", "avif", "jp2", "ppm", "ico", "tga", "pcx", "qoi")
@@ -48,7 +48,7 @@ def read_until_lost(source: str, pause: float = 0.0) -> tuple[list[int], list[fl
 
 
 @pytest.mark.parametrize("suffix", STILLS)
-@pytest.mark.parametrize("size", [(1, 1), (64, 48), (1500, 1000)])
+@pytest.mark.parametrize("size", [(1, 1), (64, 48), (1200, 900)])
 def test_a_photograph_is_called_one(tmp_path: Path, suffix: str, size: tuple[int, int]) -> None:
     Image.new("RGB", size, (90, 140, 40)).save(tmp_path / f"picture.{suffix}")
     assert refusal(tmp_path / f"picture.{suffix}") == PHOTOGRAPH
@@ -100,8 +100,7 @@ def test_a_file_with_only_sound_is_called_so(tmp_path: Path) -> None:
 
 
 def test_an_animated_webp_is_called_so(tmp_path: Path) -> None:
-    first, *rest = [Image.fromarray(picture) for picture in textured(3)]
-    first.save(tmp_path / "clip.webp", save_all=True, append_images=rest, duration=100)
+    save_animation(tmp_path / "clip.webp", textured(3))
     assert "is an animated WebP, which FFmpeg cannot decode: convert it to .gif or .mp4" in refusal(
         tmp_path / "clip.webp"
     )
@@ -126,8 +125,7 @@ def test_a_file_that_may_not_be_read_is_called_so(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["clip.gif", "clip.png", "clip.avif"])
 def test_an_animated_picture_is_a_video(tmp_path: Path, name: str) -> None:
-    first, *rest = [Image.fromarray(numbered(i)) for i in range(0, 20, 2)]
-    first.save(tmp_path / name, save_all=True, append_images=rest, duration=100)
+    save_animation(tmp_path / name, [numbered(i) for i in range(0, 20, 2)])
     assert numbers(str(tmp_path / name)) == list(range(0, 20, 2))
 
 
@@ -158,6 +156,7 @@ def test_a_stream_that_cannot_be_reached_is_named_without_its_password() -> None
         assert not any(secret in str(caught.value) for secret in ("eve", "s3", "cret", "hidden"))
 
 
+@pytest.mark.slow
 def test_a_stream_without_video_is_refused() -> None:
     with network_camera([]) as address, pytest.raises(FacemaskError, match="cannot be reached or sends no video"):
         VideoSource(f"{address}/nothing")
