@@ -27,7 +27,7 @@ class Structure(Enum):
 
 
 def check_structure(path: Path) -> Structure:
-    """Follow the parts of a file: MP4, MOV, Matroska, WebM, AVI, GIF, PNG, MPEG-TS; any other counts as whole.
+    """Follow the parts of a file: MP4, MOV, Matroska, WebM, AVI, GIF, PNG, FLV, MPEG-TS; any other counts as whole.
 
     Raises:
         OSError: the file cannot be read.
@@ -45,6 +45,8 @@ def check_structure(path: Path) -> Structure:
             return _check_gif(file)
         if head.startswith(b"\x89PNG"):
             return _check_png(file, size)
+        if head.startswith(b"FLV\1"):
+            return _check_flash(file, size)
     return _check_transport_stream(path) if head else Structure.WHOLE
 
 
@@ -143,6 +145,15 @@ def _check_png(file: BinaryIO, size: int) -> Structure:
         head = file.read(8)
         place, kind = place + 12 + int.from_bytes(head[:4], "big"), head[4:]
     return Structure.WHOLE if kind == b"IEND" and place <= size else Structure.CUT
+
+
+def _check_flash(file: BinaryIO, size: int) -> Structure:
+    """Follow the tags of FLV (Adobe Flash Video File Format Specification 10.1, E)."""
+    place = 13
+    while place < size:
+        file.seek(place)
+        place += 15 + int.from_bytes(file.read(4)[1:], "big")
+    return Structure.CUT if place > size else Structure.WHOLE
 
 
 def _check_transport_stream(path: Path) -> Structure:

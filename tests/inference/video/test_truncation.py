@@ -20,6 +20,7 @@ FORMATS = {
     "recorded.webm": {"live": "1"},
     "clip.avi": {},
     "clip.ts": {},
+    "clip.flv": {},
     "clip.gif": {},
     "clip.png": {},
 }
