@@ -24,6 +24,7 @@ from av.video.stream import VideoStream
 from facemask.inference.video.frame import Frame, Picture
 
 PHOTOGRAPH = "is a photograph, not a video: use `facemask predict`"
+TEXT_FILE = "is a text file, not a video: name a video file"
 
 _TRIES = 100  # failures in a row after which the rest of a container is given up
 _USUAL_RATE = 25.0  # frames per second, of containers that state none
@@ -232,7 +233,7 @@ def _choose_stream(container: InputContainer) -> VideoStream:
         NoVideo: there is none.
     """
     if container.format.name == _TEXT:
-        raise NoVideo("is text")
+        raise NoVideo(TEXT_FILE)
     if _STILL.fullmatch(container.format.name):
         raise NoVideo(PHOTOGRAPH)
     films = [stream for stream in container.streams.video if not stream.disposition & Disposition.attached_pic]

@@ -13,7 +13,7 @@ from av.error import FFmpegError
 
 from facemask.core.errors import FacemaskError
 from facemask.inference.video.camera import Camera
-from facemask.inference.video.decoder import PHOTOGRAPH, Decoder, NoVideo
+from facemask.inference.video.decoder import PHOTOGRAPH, TEXT_FILE, Decoder, NoVideo
 from facemask.inference.video.frame import Frame, FrameReader, Picture, SourceLost
 from facemask.inference.video.truncation import Structure, check_structure
 
@@ -22,7 +22,6 @@ _HEAD = 4096  # bytes, from which it is told what a file is
 _PHOTOGRAPH_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"mif1", b"avif", b"crx ")  # HEIC, AVIF, Canon's raw format
 _NEVER_IN_TEXT = frozenset(range(32)) - frozenset(b"\b\t\n\f\r\x1b")
 _NAME_ONE = "name a video file, a camera number, or the address of a stream"
-_TEXT = f"is a text file, not a video; {_NAME_ONE}"
 
 
 class VideoSource:
@@ -198,7 +197,7 @@ def _open_file(path: Path) -> Decoder:
         return _decode_file(path)
     except NoVideo as error:
         text = str(error) != PHOTOGRAPH and path.is_file() and _is_text(_head(path))
-        raise FacemaskError(f"{path} {_TEXT if text else error}") from error
+        raise FacemaskError(f"{path} {TEXT_FILE if text else error}") from error
     except FFmpegError as error:
         raise FacemaskError(f"{path} {_why_unreadable(path)}") from error
 
@@ -224,7 +223,7 @@ def _decode_file(path: Path) -> Decoder:
 def _why_no_video(path: Path) -> str:
     """Return what a file is that is certainly no video, and what to do; empty if it may be one."""
     if not path.exists():
-        return f"is missing; {_NAME_ONE}"
+        return f"is missing: {_NAME_ONE}"
     if path.is_dir():
         return "is a folder: name one video file in it, or use `facemask predict` for a folder of photographs"
     if not os.access(path, os.R_OK):
@@ -244,12 +243,12 @@ def _why_no_video(path: Path) -> str:
 def _why_unreadable(path: Path) -> str:
     """Return why FFmpeg may not know a file, and what to do."""
     if not path.is_file():
-        return f"sends no video; {_NAME_ONE}"
+        return f"sends no video: {_NAME_ONE}"
     if _is_text(_head(path)):
-        return _TEXT
+        return TEXT_FILE
     if _structure(path) is not Structure.WHOLE:
         return "is cut off or damaged, and what is missing is needed to read the rest: copy or record it again"
-    return f"is not a video, or its beginning is damaged; {_NAME_ONE}"
+    return f"is not a video, or its beginning is damaged: {_NAME_ONE}"
 
 
 def _structure(path: Path) -> Structure:

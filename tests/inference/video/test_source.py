@@ -91,7 +91,7 @@ def test_a_film_of_one_frame_is_refused(tmp_path: Path, name: str) -> None:
 def test_a_text_file_is_called_one(tmp_path: Path, name: str, lines: int) -> None:
     line = "1\n00:00:01,000 --> 00:00:02,000\nGrüße\n\n" if name.endswith("srt") else "Maße, 1, 2\n"
     (tmp_path / name).write_text(line * lines, encoding="utf-8")
-    assert refusal(tmp_path / name).startswith("is a text file, not a video; name a video file")
+    assert refusal(tmp_path / name).startswith("is a text file, not a video: name a video file")
 
 
 def test_a_file_with_only_sound_is_called_so(tmp_path: Path) -> None:
@@ -110,9 +110,9 @@ def test_what_is_no_file_or_empty_or_unknown_is_called_so(tmp_path: Path) -> Non
     (tmp_path / "empty.mp4").write_bytes(b"")
     (tmp_path / "noise.mp4").write_bytes(np.random.default_rng(1).bytes(50_000))
     assert refusal(tmp_path / "empty.mp4") == "is empty: copy or record it again"
-    assert refusal(tmp_path / "noise.mp4").startswith("is not a video, or its beginning is damaged; name a video file")
+    assert refusal(tmp_path / "noise.mp4").startswith("is not a video, or its beginning is damaged: name a video file")
     assert refusal(tmp_path / "missing.mp4").startswith(
-        "is missing; name a video file, a camera number, or the address"
+        "is missing: name a video file, a camera number, or the address"
     )
     assert refusal(tmp_path).startswith("is a folder: name one video file in it, or use `facemask predict`")
 
