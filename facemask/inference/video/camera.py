@@ -39,7 +39,8 @@ class Camera:
         self._first: Picture | None = first
         self._started = time.monotonic()
         self.height, self.width = first.shape[:2]
-        self.rate = self._capture.get(cv2.CAP_PROP_FPS) or _USUAL_RATE
+        said = self._capture.get(cv2.CAP_PROP_FPS)  # 0 or less if the driver does not know
+        self.rate = said if said > 0 else _USUAL_RATE
         self.seconds: float | None = None
 
     def read(self, skip: int = 0) -> Frame | None:

@@ -147,19 +147,20 @@ class Decoder:
 
     def _decode(self) -> Iterator[VideoFrame]:
         """Yield all frames that can be decoded; failures are noted."""
-        started = whole = False  # before their first key frame, recordings of a broadcast cannot be decoded
+        # Recordings of a broadcast begin anywhere, and cannot be decoded before their first key frame.
+        key_arrived = key_decoded = False
         packets = 0
         for packet in self._packets():
             packets += 1
-            started |= packet.is_keyframe
+            key_arrived |= packet.is_keyframe
             if packet.is_corrupt and self._format != _CHECKED:
                 self._note_damage()
             frames = self._frames_of(packet)
-            if frames is None and started:
+            if frames is None and key_arrived:
                 self._note_damage()
             for frame in frames or ():
-                whole |= frame.key_frame
-                if frame.is_corrupt and whole:
+                key_decoded |= frame.key_frame
+                if frame.is_corrupt and key_decoded:
                     self._note_damage()
                 yield frame
         yield from self._frames_of(None) or ()

@@ -24,7 +24,7 @@ from facemask.inference.predictor import Classifier
 from facemask.inference.video.frame import SourceLost
 from facemask.inference.video.people import OUTCOMES, Counts
 from facemask.inference.video.source import VideoSource
-from facemask.inference.video.watch import Watcher, watch_video
+from facemask.inference.video.watch import Watcher, describe, watch_video
 from tests.videos import RATE, Picture, damage, network_camera, numbered, read_video, save_animation, save_video, shown
 
 pytestmark = pytest.mark.slow  # encodes and watches videos
@@ -257,6 +257,13 @@ def test_a_video_of_variable_rate_stays_one(models: Path, tmp_path: Path) -> Non
         counts, lost = watch(models, clip, every=every, output=tmp_path / "marked.mp4")
         assert (counts[-1].time, lost) == (pytest.approx(times[::every][-1], abs=0.001), "")
         assert shown(tmp_path / "marked.mp4")[0] == pytest.approx(times[::every], abs=0.001)
+
+
+def test_a_length_that_the_video_has_passed_is_not_shown() -> None:
+    counts = Counts(9.1, dict.fromkeys(OUTCOMES, 0), dict.fromkeys(OUTCOMES, 0))
+    assert describe(counts, 9.2).startswith("9.1 of 9.2 s: ")
+    assert describe(counts, 5.1).startswith("9.1 s: ")
+    assert describe(counts, None).startswith("9.1 s: ")
 
 
 def test_a_gif_is_watched_to_its_end_and_its_last_frame_is_held(models: Path, tmp_path: Path) -> None:
