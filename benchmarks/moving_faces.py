@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from skimage.data import astronaut
 
-from facemask.inference.video.capture import write_video
+from facemask.inference.video.encoder import write_video
 
 Picture = NDArray[np.uint8]
 
@@ -47,8 +47,9 @@ def moving_faces(pictures: int, faces: int) -> list[Picture]:
 def main(path: Path) -> None:
     """Write a video."""
     with write_video(path, RATE, HEIGHT, WIDTH) as video:
-        for picture in moving_faces(5 * RATE, faces=2):
-            video.write(picture)
+        for number, picture in enumerate(moving_faces(5 * RATE, faces=2)):
+            video.write(picture, number / RATE)
+        video.show_last_until(5)
 
 
 if __name__ == "__main__":

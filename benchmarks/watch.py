@@ -27,7 +27,8 @@ from benchmarks.moving_faces import HEIGHT, WIDTH, moving_faces
 from facemask.faces.defaults import MIN_SCORE
 from facemask.faces.detector import Box, FaceDetector
 from facemask.inference.predictor import Classifier
-from facemask.inference.video.capture import VideoSource, write_video
+from facemask.inference.video.encoder import write_video
+from facemask.inference.video.source import VideoSource
 from facemask.inference.video.watch import Watcher, mark_people
 
 RATE = 15.0
@@ -98,7 +99,7 @@ def measure(models: Path, clip: Path, marked: Path) -> tuple[Clock, int, int]:
             with clock.time("draw"):
                 image = mark_people(frame.image, watcher.people.in_view(frame.time))
             with clock.time("write"):
-                video.write(image)
+                video.write(image, frame.time)
             pictures += 1
             last = frame
     clock.seconds["crop and follow"] = clock.seconds["look"] - clock.seconds["detect"] - clock.seconds["classify"]
@@ -117,8 +118,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         clip, marked = Path(folder) / "clip.mp4", Path(folder) / "marked.mp4"
         with write_video(clip, RATE, HEIGHT, WIDTH) as video:
-            for picture in moving_faces(given.pictures, given.faces):
-                video.write(picture)
+            for number, picture in enumerate(moving_faces(given.pictures, given.faces)):
+                video.write(picture, number / RATE)
         clock, pictures, people = measure(given.model, clip, marked)
     print("| step | ms a picture, clock | processor | ms each time, clock | processor |")
     print("| --- | ---: | ---: | ---: | ---: |")

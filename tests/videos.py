@@ -5,11 +5,20 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from fractions import Fraction
 from pathlib import Path
+from typing import cast
 
+import av
 import cv2
 import numpy as np
+from av.audio.frame import AudioFrame
+from av.audio.stream import AudioStream
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
 from numpy.typing import NDArray
+from PIL import Image
 
 Picture = NDArray[np.uint8]
 
@@ -27,24 +36,124 @@ def number_of(image: Picture) -> int:
     return round(float(image.mean()) / 8)
 
 
-def save_video(path: Path, pictures: Sequence[Picture], rate: float = RATE) -> Path:
-    """Write RGB pictures as a video, MJPEG in an AVI file, MPEG-4 in any other."""
-    height, width = pictures[0].shape[:2]
-    codec = cv2.VideoWriter.fourcc(*("MJPG" if path.suffix == ".avi" else "mp4v"))
-    writer = cv2.VideoWriter(str(path), codec, rate, (width, height))
-    for picture in pictures:
-        writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-    writer.release()
+def save_video(
+    path: Path,
+    pictures: Sequence[Picture],
+    rate: float = RATE,
+    times: Sequence[float] = (),
+    codec: str = "",
+    sound: float = 0.0,
+    rotation: int = 0,
+    keyframes: int = 250,
+    options: dict[str, str] | None = None,
+) -> Path:
+    """Write RGB pictures as a video.
+
+    Args:
+        path: of the video; its suffix is the container.
+        pictures: of one size.
+        rate: pictures a second.
+        times: in seconds, of each picture, instead of the rate.
+        codec: FFmpeg's name; by default MJPEG in .avi, VP8 in .webm, H.264 elsewhere.
+        sound: seconds of silence beside the pictures.
+        rotation: degrees counterclockwise, by which a player turns the pictures.
+        keyframes: pictures from one key frame to the next.
+        options: of the container.
+    """
+    codec = codec or {".avi": "mjpeg", ".webm": "libvpx"}.get(path.suffix, "libx264")
+    layout = "yuvj420p" if codec == "mjpeg" else "yuv420p"
+    clock = Fraction(1, 90_000) if times else 1 / Fraction(rate).limit_denominator(1000)
+    quality = {
+        "libx264": {"preset": "veryfast", "crf": "18"},
+        "libvpx": {"deadline": "realtime", "cpu-used": "8", "b": "2M"},
+    }.get(codec, {"qscale": "2"})
+    with av.open(str(path), "w", options=options or {}) as container:
+        stream = cast(
+            VideoStream, container.add_stream(codec, 1 / clock, {"g": str(keyframes), **quality}, time_base=clock)
+        )
+        stream.height, stream.width = pictures[0].shape[:2]
+        stream.pix_fmt = layout
+        if rotation:
+            stream.set_display_rotation(rotation)
+        speaker = container.add_stream("aac" if path.suffix == ".mp4" else "libopus") if sound else None
+        for number, picture in enumerate(pictures):
+            frame = VideoFrame.from_ndarray(picture).reformat(format=layout)
+            frame.pts, frame.time_base = (round(times[number] / clock) if times else number), clock
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
+        if speaker:
+            for packets in _silence(speaker, sound):
+                container.mux(packets)
     return path
+
+
+def save_animation(path: Path, pictures: Sequence[Picture], seconds: float = 0.1, last: float = 0.1) -> Path:
+    """Write RGB pictures, in shades of grey, as an animated GIF, PNG, AVIF or WebP.
+
+    Args:
+        path: of the animation; its suffix is the format.
+        pictures: of one size.
+        seconds: for which each picture is shown.
+        last: seconds for which the last one is.
+    """
+    first, *rest = [Image.fromarray(picture[..., 0]) for picture in pictures]
+    durations = [*(round(1000 * seconds) for _ in rest), round(1000 * last)]
+    first.save(path, save_all=True, append_images=rest, duration=durations)
+    return path
+
+
+def save_sound(path: Path, seconds: float = 1.0) -> Path:
+    """Write silence, without pictures."""
+    with av.open(str(path), "w") as container:
+        for packets in _silence(container.add_stream("aac"), seconds):
+            container.mux(packets)
+    return path
+
+
+def _silence(stream: AudioStream, seconds: float) -> Iterator[list[Packet]]:
+    for start in range(0, round(48_000 * seconds), 960):
+        frame = AudioFrame(stream.format.name, "stereo", 960)
+        for plane in frame.planes:
+            plane.update(bytes(plane.buffer_size))
+        frame.sample_rate, frame.pts, frame.time_base = 48_000, start, Fraction(1, 48_000)
+        yield stream.encode(frame)
+    yield stream.encode(None)
 
 
 def read_video(path: Path) -> list[Picture]:
     """Read all pictures of a video, RGB."""
-    capture = cv2.VideoCapture(str(path))
-    pictures = []
-    while (read := capture.read())[0]:
-        pictures.append(cv2.cvtColor(read[1], cv2.COLOR_BGR2RGB))
-    return pictures
+    with av.open(str(path)) as container:
+        return [np.asarray(frame.to_ndarray(format="rgb24"), np.uint8) for frame in container.decode(video=0)]
+
+
+def shown(path: Path) -> tuple[list[float], float]:
+    """The time of each picture of a video, and when the last one ends, in seconds."""
+    with av.open(str(path)) as container:
+        stream = container.streams.video[0]
+        frames = list(container.decode(stream))
+        assert stream.time_base
+        return [frame.time for frame in frames], frames[-1].time + float(frames[-1].duration * stream.time_base)
+
+
+def damage(path: Path, share: float = 0.5, length: int = 1000) -> Path:
+    """Overwrite a part of a file that begins at a share of it, with noise."""
+    content = bytearray(path.read_bytes())
+    start = round(len(content) * share)
+    content[start : start + length] = np.random.default_rng(1).bytes(length)
+    path.write_bytes(content)
+    return path
+
+
+def cut(path: Path, share: float = 0.5) -> Path:
+    """Keep only the first part of a file."""
+    path.write_bytes(path.read_bytes()[: round(path.stat().st_size * share)])
+    return path
+
+
+def textured(count: int, height: int = 48, width: int = 64) -> list[Picture]:
+    """Pictures of noise, so small and yet of so many bytes that parts of a file can be damaged."""
+    random = np.random.default_rng(1)
+    return [random.integers(0, 256, (height, width, 3), dtype=np.uint8) for _ in range(count)]
 
 
 @contextmanager

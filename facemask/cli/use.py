@@ -108,7 +108,9 @@ def predict(
 def watch(
     source: Annotated[str, typer.Argument(help="Video file, camera number (0), or address (rtsp://, http://).")],
     model: ModelFolder = EXPORT,
-    output: Annotated[Path | None, typer.Option(help="Video to write, .mp4 or .webm, with marked faces.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Video to write, .mp4, .mov, .mkv or .webm, with marked faces.")
+    ] = None,
     show: Annotated[bool, typer.Option("--show", help="Show the video in a window; q closes it.")] = False,
     json_lines: Annotated[bool, typer.Option("--json", help="Print the counts as JSON, one object per line.")] = False,
     interval: Annotated[float, typer.Option(min=0.01, help="Seconds between two counts.")] = 1.0,
@@ -123,12 +125,14 @@ def watch(
     and only --output writes a file.
 
     Exit codes: 0, the video ended or the window was closed; 1, an error;
-    3, the source stopped too early; 130, Ctrl-C; 143, SIGTERM. In all cases
-    but 1 the last counts are printed and the output video is kept.
+    3, the source stopped too early or is damaged; 130, Ctrl-C; 143, SIGTERM.
+    In all cases but 1 the last counts are printed and the output video is
+    kept.
     """
     from facemask.faces.detector import FaceDetector
     from facemask.inference.predictor import Classifier
-    from facemask.inference.video.capture import SourceLost, VideoSource
+    from facemask.inference.video.frame import SourceLost
+    from facemask.inference.video.source import VideoSource
     from facemask.inference.video.watch import Watcher, describe, stop_on_signal, watch_video
 
     watcher = Watcher(FaceDetector(model), Classifier(model))

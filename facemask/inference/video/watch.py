@@ -20,8 +20,11 @@ from facemask.faces.defaults import MIN_FACE
 from facemask.faces.detector import Box, FaceDetector, crop_face
 from facemask.inference.annotate import Mark, annotate
 from facemask.inference.predictor import Classifier
-from facemask.inference.video.capture import Frame, Picture, SourceLost, VideoFile, VideoSource, Window, write_video
+from facemask.inference.video.encoder import write_video
+from facemask.inference.video.frame import Frame, Picture, SourceLost
 from facemask.inference.video.people import Counts, People, Person
+from facemask.inference.video.source import VideoSource
+from facemask.inference.video.window import Window
 from facemask.models.decision import UNCERTAIN
 
 # Detection takes most of the time, and ten times per second are enough for tracking. Slightly less than 0.1, since
@@ -75,7 +78,7 @@ def watch_video(
         watcher: a new one for this video.
         stop: ends the processing when set.
         interval: seconds of video between two counts.
-        output: video file to write with marked faces. For a live source, frames are repeated to keep its speed.
+        output: video file to write with marked faces; each frame keeps its time.
         show: also show the frames in a window; a file then plays at its own speed at most.
 
     Yields:
@@ -98,7 +101,7 @@ def watch_video(
                 watcher.look(frame)
                 marked = mark_people(frame.image, watcher.people.in_view(now)) if video or window else frame.image
                 if video:
-                    video.write(marked, _times(frame, source, video))
+                    video.write(marked, now)
                 early = 0.0 if source.live else now - (time.monotonic() - started)
                 if window and not window.show(marked, early):
                     break
@@ -107,6 +110,8 @@ def watch_video(
                     yield watcher.people.counts(now)
         except SourceLost as error:
             lost = error
+        if video:
+            video.show_last_until(source.end)
     yield watcher.people.counts(now)
     if lost:
         raise lost
@@ -143,8 +148,11 @@ def stop_on_signal() -> Iterator[StopSignal]:
 
 
 def describe(counts: Counts, seconds: float | None) -> str:
-    """Return counts as a line of text; `seconds` is the length of the video, None if unknown."""
-    length = "" if seconds is None else f" of {seconds:.1f}"
+    """Return counts as a line of text; `seconds` is the length of the video, None if unknown.
+
+    A length that the video has passed is left out: what a file says of itself may be wrong.
+    """
+    length = "" if seconds is None or seconds < counts.time else f" of {seconds:.1f}"
     return f"{counts.time:.1f}{length} s: in view {_listed(counts.in_view)}; seen {_listed(counts.seen)}"
 
 
@@ -154,8 +162,3 @@ def _label(person: Person) -> str:
 
 def _listed(numbers: dict[str, int]) -> str:
     return ", ".join(f"{number} {answer}" for answer, number in numbers.items() if number) or "nobody"
-
-
-def _times(frame: Frame, source: VideoSource, video: VideoFile) -> int:
-    """Return how often to write a frame so that a live source with skipped frames plays at its own speed."""
-    return max(round(frame.time * source.rate) + 1 - video.written, 0) if source.live else 1

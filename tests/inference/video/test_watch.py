@@ -14,16 +14,18 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 
 from benchmarks.moving_faces import moving_faces
 from facemask.core.errors import FacemaskError
 from facemask.faces.defaults import MIN_SCORE
 from facemask.faces.detector import Box, FaceDetector, write_detector
 from facemask.inference.predictor import Classifier
-from facemask.inference.video.capture import SourceLost, VideoSource
+from facemask.inference.video.frame import SourceLost
 from facemask.inference.video.people import OUTCOMES, Counts
-from facemask.inference.video.watch import Watcher, watch_video
-from tests.videos import RATE, Picture, network_camera, read_video, save_video
+from facemask.inference.video.source import VideoSource
+from facemask.inference.video.watch import Watcher, describe, watch_video
+from tests.videos import RATE, Picture, damage, network_camera, numbered, read_video, save_animation, save_video, shown
 
 pytestmark = pytest.mark.slow  # encodes and watches videos
 
@@ -107,6 +109,12 @@ def test_people_who_left_are_still_counted_as_seen(models: Path, tmp_path: Path)
     assert [totals(now) for now in counts] == [(2, 2), (0, 2), (0, 2), (1, 3)]
 
 
+def test_people_who_move_are_followed_at_three_frames_per_second(models: Path, tmp_path: Path) -> None:
+    pictures = [moving_faces(45, faces=2)[5 * i % 45] for i in range(30)]
+    counts, _ = watch(models, save_video(tmp_path / "clip.mp4", pictures, rate=3))
+    assert totals(counts[-1]) == (2, 2)
+
+
 def test_a_video_with_nobody_counts_nobody(models: Path, tmp_path: Path) -> None:
     counts, _ = watch(models, save_video(tmp_path / "empty.mp4", moving_faces(10, faces=0)))
     assert [(now.time, totals(now)) for now in counts] == [(0.6, (0, 0))]
@@ -129,7 +137,7 @@ def test_the_marked_video_has_every_picture_with_marks_at_the_faces(models: Path
     before, after = read_video(clip), read_video(output)
     assert len(after) == len(before) == SECONDS * RATE
     assert {picture.shape for picture in after} == {before[0].shape}
-    assert cv2.VideoCapture(str(output)).get(cv2.CAP_PROP_FPS) == RATE
+    assert shown(output) == (pytest.approx([i / RATE for i in range(SECONDS * RATE)]), pytest.approx(SECONDS))
     assert places_marked(before[0], after[0]) == [False, False, False]
     assert places_marked(before[25], after[25]) == [True, True, False]
     assert list(tmp_path.iterdir()) == [output]
@@ -144,7 +152,7 @@ def test_the_video_that_is_read_is_not_overwritten(models: Path, clip: Path, tmp
 
 
 def test_a_video_of_another_kind_than_can_be_written_is_refused(models: Path, clip: Path, tmp_path: Path) -> None:
-    with pytest.raises(FacemaskError, match=r"marked\.mpg .*; name a file that ends in \.mp4 or \.webm"):
+    with pytest.raises(FacemaskError, match=r"marked\.mpg .*; name a file that ends in \.mp4, \.mov, \.mkv or \.webm"):
         watch(models, clip, output=tmp_path / "marked.mpg")
 
 
@@ -211,6 +219,66 @@ def test_a_video_that_is_cut_off_gives_counts_and_marks_up_to_there_and_code_3(m
     assert re.fullmatch(r"error: .*cut\.avi can be read up to second .* of 4\.0; .*\n", done.stderr)
     assert totals(read_line(done.stdout.splitlines()[-1])) == (1, 1)
     assert 20 < len(read_video(tmp_path / "marked.mp4")) < 40
+
+
+def test_a_damaged_video_gives_counts_of_the_rest_and_code_3(models: Path, tmp_path: Path) -> None:
+    clip = save_video(tmp_path / "clip.mp4", moving_faces(60, faces=1), keyframes=5)
+    done = run(models, damage(clip, length=clip.stat().st_size // 10), "--json")
+    assert done.returncode == 3
+    assert re.fullmatch(r"error: .*clip\.mp4 is damaged, first near second [12]\.\d; .*\n", done.stderr)
+    last = read_line(done.stdout.splitlines()[-1])
+    assert (last.time, totals(last)[0]) == (pytest.approx(59 / RATE, abs=0.01), 1)
+
+
+@pytest.mark.parametrize("name", ["clip.mkv", "clip.webm"])
+def test_a_video_shorter_than_its_sound_ends_with_code_0(models: Path, tmp_path: Path, name: str) -> None:
+    clip = save_video(tmp_path / name, [numbered(i, 48, 64) for i in range(30)], sound=8.0)
+    done = run(models, clip)
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].startswith("1.9 of 2.0 s: ")
+
+
+@pytest.mark.parametrize("rate", [0.5, 240.12])
+@pytest.mark.parametrize("suffix", [".mp4", ".webm"])
+def test_length_and_speed_are_kept_at_any_rate(models: Path, tmp_path: Path, rate: float, suffix: str) -> None:
+    clip = save_video(tmp_path / "clip.mp4", [numbered(i, 48, 64) for i in range(30)], rate)
+    counts, lost = watch(models, clip, output=tmp_path / f"marked{suffix}")
+    assert lost == ""
+    assert counts[-1].time == pytest.approx(29 / rate, abs=0.001)
+    times, _ = shown(tmp_path / f"marked{suffix}")
+    assert times == pytest.approx([i / rate for i in range(30)], abs=0.001)
+    assert VideoSource(str(tmp_path / f"marked{suffix}")).seconds == pytest.approx(30 / rate, abs=0.001)
+
+
+def test_a_video_of_variable_rate_stays_one(models: Path, tmp_path: Path) -> None:
+    times = list(np.cumsum([0.0, *(0.3 if i % 4 else 0.04 for i in range(29))]))
+    clip = save_video(tmp_path / "clip.mp4", [numbered(i, 48, 64) for i in range(30)], times=times)
+    for every in (1, 5):
+        counts, lost = watch(models, clip, every=every, output=tmp_path / "marked.mp4")
+        assert (counts[-1].time, lost) == (pytest.approx(times[::every][-1], abs=0.001), "")
+        assert shown(tmp_path / "marked.mp4")[0] == pytest.approx(times[::every], abs=0.001)
+
+
+def test_a_length_that_the_video_has_passed_is_not_shown() -> None:
+    counts = Counts(9.1, dict.fromkeys(OUTCOMES, 0), dict.fromkeys(OUTCOMES, 0))
+    assert describe(counts, 9.2).startswith("9.1 of 9.2 s: ")
+    assert describe(counts, 5.1).startswith("9.1 s: ")
+    assert describe(counts, None).startswith("9.1 s: ")
+
+
+def test_a_gif_is_watched_to_its_end_and_its_last_frame_is_held(models: Path, tmp_path: Path) -> None:
+    clip = save_animation(tmp_path / "clip.gif", [numbered(i, 48, 64) for i in range(10)], last=5.0)
+    done = run(models, clip, "--output", tmp_path / "marked.mp4")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.splitlines()[-1].startswith("0.9 of 5.9 s: ")
+    assert shown(tmp_path / "marked.mp4")[1] == pytest.approx(5.9, abs=0.001)
+
+
+def test_a_photograph_is_sent_to_predict_in_one_line(models: Path, tmp_path: Path) -> None:
+    Image.fromarray(moving_faces(1, faces=1)[0]).save(tmp_path / "photo.jpg")
+    done = run(models, tmp_path / "photo.jpg")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"error: {tmp_path / 'photo.jpg'} is a photograph, not a video: use `facemask predict`\n"
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="there are no such signals there")
