@@ -20,6 +20,7 @@ ORDER = (
     "inference",
     "report",
     "review",
+    "publish",
 )
 
 
