@@ -19,6 +19,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from dataclasses import dataclass, field
@@ -257,9 +258,8 @@ class _Handler(BaseHTTPRequestHandler):
 
 def main() -> int:
     command = sys.argv[sys.argv.index("--") + 1 :]
-    with HubServer() as server:
-        home = Path(os.environ.get("HF_HOME", "/nonexistent"))
-        done = subprocess.run(command, env=server.environment(home, xet=False), check=False)
+    with HubServer() as server, tempfile.TemporaryDirectory() as home:
+        done = subprocess.run(command, env=server.environment(Path(home), xet=False), check=False)
         for (kind, name), repository in server.repositories.items():
             for branch, held in repository.branches.items():
                 print(f"{kind} {name}, branch {branch}: {len(held.files)} files, commits: {held.messages}")

@@ -20,6 +20,7 @@ _NOT_STATED = ("", "unknown", "other")  # what sources, and Kaggle, say of a set
 # The Hub shows a code sample for each library. That for Keras loads an unpacked model, which no export is; LiteRT's is
 # correct, and counts downloads of .tflite files.
 _LIBRARY = "litert"
+_HUB_METRICS = {"accuracy", "f1", "recall"}  # those of our figures that are metrics of the Hub
 _TAGS = ("face-mask", "mobilenetv2", "tflite", "onnx", "keras", "tensorflow")
 
 _USE = """
@@ -66,25 +67,29 @@ def read_run(project: Path, export: Path, sources: Sequence[str]) -> Run:
         headline=_read_json(project / METRICS / "evaluation.json", "evaluate"),
         details=_read_json(project / DETAILS / "evaluation.json", "evaluate"),
         sources={
-            name: _read_json(project / "data" / "raw" / f"{name}.json", f"download@{name}") for name in sorted(sources)
+            name: _read_source(project / "data" / "raw" / f"{name}.json", f"download@{name}")
+            for name in sorted(sources)
         },
     )
     labels = _read_json(export / "labels.json", "export")
     try:
-        if not _evaluated(labels, run.details["test"]):
-            raise FacemaskError(
-                f"{export} and {project / METRICS} are of different runs (temperature or thresholds differ): run "
-                "`dvc repro`, or `dvc checkout` after changing the branch"
-            )
-        if missing := [figure for figure in _quoted(run.details["test"]) if figure not in run.text]:
-            raise FacemaskError(
-                f"{report} is of another run than {project / METRICS} (it does not have {missing[0]}): "
-                "run `dvc repro report`"
-            )
+        same = _evaluated(labels, run.details["test"])
+        missing = [figure for figure in _quoted(run.details["test"]) if figure not in run.text]
     except (KeyError, TypeError) as error:
         raise FacemaskError(
-            f"{project / DETAILS / 'evaluation.json'} is broken ({error!r}); run `dvc repro`"
+            f"{export / 'labels.json'} or {project / DETAILS / 'evaluation.json'} is broken ({error!r}); "
+            "run `dvc repro`"
         ) from error
+    if not same:
+        raise FacemaskError(
+            f"{export} and {project / METRICS} are of different runs (temperature or thresholds differ): run "
+            "`dvc repro`, or `dvc checkout` after changing the branch"
+        )
+    if missing:
+        raise FacemaskError(
+            f"{report} is of another run than {project / METRICS} (it does not have {missing[0]}): "
+            "run `dvc repro report`"
+        )
     return run
 
 
@@ -132,7 +137,7 @@ def hub_card(run: Run, repo: str, licence: str) -> str:
         library_name=_LIBRARY,
         pipeline_tag=TASK,
         tags=[*_TAGS, *(["drawn-faces"] if drawn else [])],
-        metrics=list(dict.fromkeys(result.metric_type for result in results)),
+        metrics=sorted({result.metric_type for result in results} & _HUB_METRICS),
         model_name=repo.split("/")[-1],
         eval_results=results,
     )
@@ -170,6 +175,13 @@ def _read_text(path: Path, stage: str) -> str:
         return path.read_text(encoding="utf-8")
     except (FileNotFoundError, NotADirectoryError) as error:
         raise FacemaskError(f"{path} is missing; run `dvc repro {stage}`") from error
+
+
+def _read_source(path: Path, stage: str) -> Json:
+    card = _read_json(path, stage)
+    if missing := [key for key in ("kind", "licence", "origin") if not isinstance(card.get(key), str)]:
+        raise FacemaskError(f"{path} does not have {', '.join(missing)}; run `dvc repro {stage}`")
+    return card
 
 
 def _read_json(path: Path, stage: str) -> Json:

@@ -238,7 +238,7 @@ def test_the_hub_reads_the_metadata_of_the_card(finished: Path) -> None:
         "litert",
         "image-classification",
     )
-    assert {"accuracy", "recall", "f1"} <= set(data["metrics"])
+    assert data["metrics"] == ["accuracy", "f1", "recall"]
     assert "drawn-faces" in data["tags"]
     figures = json.loads((finished / "metrics" / "evaluation.json").read_text())
     figures["macro_f1"] = json.loads((finished / DETAILS / "evaluation.json").read_text())["test"]["macro_f1"]
@@ -300,6 +300,20 @@ def test_a_run_that_lacks_a_file_is_refused(project: Path, name: str) -> None:
         read_run(project, project / "export", ["faces"])
     write_text(project / name, "[")
     with pytest.raises(FacemaskError, match=rf"{name} is not valid JSON"):
+        read_run(project, project / "export", ["faces"])
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("metrics/details/evaluation.json", "evaluation.json is broken"),
+        ("export/labels.json", "export/labels.json or .* is broken"),
+        ("data/raw/faces.json", "faces.json does not have kind, licence, origin; run `dvc repro download@faces`"),
+    ],
+)
+def test_a_file_of_another_content_is_refused(project: Path, name: str, words: str) -> None:
+    (project / name).write_text("{}")
+    with pytest.raises(FacemaskError, match=words):
         read_run(project, project / "export", ["faces"])
 
 
