@@ -17,8 +17,8 @@ Json = dict[str, Any]
 TASK = "image-classification"
 _NOT_STATED = ("", "unknown", "other")  # what sources, and Kaggle, say of a set whose licence nobody stated
 
-# The Hub shows a code sample for each library. That for Keras loads an unpacked model, which no export is; LiteRT's is
-# correct, and counts downloads of .tflite files.
+# The Hub shows a code sample for some libraries. That for Keras loads an unpacked model, which no export is; LiteRT has
+# none, and its downloads are counted by .tflite files.
 _LIBRARY = "litert"
 _HUB_METRICS = {"accuracy", "f1", "recall"}  # those of our figures that are metrics of the Hub
 _TAGS = ("face-mask", "mobilenetv2", "tflite", "onnx", "keras", "tensorflow")
