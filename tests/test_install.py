@@ -94,6 +94,15 @@ def test_a_command_that_needs_the_pipeline_says_how_to_get_it(light: dict[str, s
     )
 
 
+def test_publishing_names_the_extra_hub(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BLOCK.format(modules={"huggingface_hub"}), encoding="utf-8")
+    done = facemask({**os.environ, "PYTHONPATH": str(tmp_path)}, "publish-model", "somebody/facemask")
+    assert (done.returncode, done.stderr) == (
+        1,
+        "error: this command needs huggingface_hub, which is not installed; run pip install 'facemask-pipeline[hub]'\n",
+    )
+
+
 @pytest.mark.nightly  # downloads the packages
 def test_the_light_install_answers_a_photograph(photo_export: Path, face: Path, tmp_path: Path) -> None:
     venv.create(tmp_path / "venv", with_pip=True)

@@ -21,6 +21,7 @@ ORDER = (
     "serve",
     "report",
     "review",
+    "publish",
 )
 
 

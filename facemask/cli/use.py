@@ -1,4 +1,4 @@
-"""Commands that use a trained model: predict, watch, serve, benchmark, summary."""
+"""Commands that use a trained model: predict, watch, serve, benchmark, summary, publish-model."""
 
 import json
 import sys
@@ -16,6 +16,7 @@ from facemask.inference.options import Options
 from facemask.serve import settings as serving
 
 EXPORT = Path("export")
+PAGE = Path("web")
 
 ModelFolder = Annotated[Path, typer.Option(help="Folder with an exported model.")]
 
@@ -279,6 +280,52 @@ def summary() -> None:
     from facemask.summary import summarise_run
 
     print(summarise_run(Path()), end="")
+
+
+def publish_model(
+    repo: Annotated[str, typer.Argument(help="Model repository on the Hugging Face Hub, owner/name.")],
+    model: ModelFolder = EXPORT,
+    space: Annotated[
+        str | None, typer.Option(help="Also publish the browser page, as this static Space, owner/name.")
+    ] = None,
+    page: Annotated[Path, typer.Option(help="Folder with the browser page, for --space.")] = PAGE,
+    branch: Annotated[str, typer.Option(help="Branch of the model repository; a Space shows `main` only.")] = "main",
+    message: Annotated[str, typer.Option(help="Message of the commit.")] = "Publish the model",
+    licence: Annotated[
+        str | None,
+        typer.Option(
+            help="Licence of the model, as the Hub names it.",
+            show_default="apache-2.0; unknown if a data set states no licence",
+        ),
+    ] = None,
+    private: Annotated[bool, typer.Option("--private", help="Create private repositories.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print files, sizes and cards; contact nobody.")] = False,
+) -> None:
+    """Publish exported model and model card on the Hugging Face Hub.
+
+    Sends the files of the export and the card, no data and no photographs.
+    A second run sends only what changed.
+
+    Needs a token with write access: HF_TOKEN, or `hf auth login`.
+    """
+    from facemask.core.params import load_params
+    from facemask.publish import hub, model_card
+
+    for name in filter(None, (repo, space)):
+        hub.check_repo(name)
+    run = model_card.read_run(Path(), model, load_params().data.sources)
+    for name in model_card.unstated_licences(run):
+        print(
+            f"warning: {name} states no licence: ask its authors whether a model trained on it may be published",
+            file=sys.stderr,
+        )
+    licence = licence or model_card.default_licence(run)
+    card = model_card.hub_card(run, repo, licence)
+    uploads = [hub.Upload(repo, "model", card, hub.export_files(model), branch)]
+    if space:
+        uploads.append(hub.Upload(space, "space", hub.space_card(space, repo, licence), hub.page_files(page, model)))
+    for upload in uploads:
+        print(hub.describe(upload) if dry_run else hub.push(upload, message, private))
 
 
 def _remark(remarks: Sequence[str]) -> None:

@@ -158,7 +158,7 @@ def model_card(findings: Findings) -> list[Section]:
                 "Recognising who somebody is, or guessing age, sex, origin, health or mood.",
                 "Medicine or safety at work: it does not know whether a mask protects.",
                 "Whole photographs, by the model alone: it expects one face, cut out with some margin. "
-                "`facemask predict` finds the faces first.",
+                "The command facemask predict finds the faces first.",
             ),
         ),
         Section(
@@ -171,9 +171,8 @@ def model_card(findings: Findings) -> list[Section]:
         Section(
             "Privacy",
             (
-                "Nothing leaves the machine: training, evaluation and prediction run where the pictures are, and no "
-                "picture or figure is sent anywhere. The network is used only to fetch published data sets and "
-                "pretrained weights.",
+                "Pictures stay on the machine: training, evaluation and prediction run where they are. The network is "
+                "used to fetch published data sets and pretrained weights, and to publish what somebody asks to publish.",
                 "The report page itself holds pictures of faces: samples, copies, similar pairs, wrong predictions. "
                 "Before you pass it on, make sure that those pictured agree.",
             ),
@@ -251,7 +250,7 @@ def _calibration(findings: Findings) -> str:
         f"The probabilities were calibrated on the validation images; on the test images they are off by "
         f"{percent(calibration['calibration_error'])} on average (expected calibration error). They are not valid for "
         "images unlike these. With the chosen thresholds on the validation images, "
-        f"{percent(decision['answered'])} of the test photographs are answered{wrong}; the others are `uncertain`."
+        f"{percent(decision['answered'])} of the test photographs are answered{wrong}; the others are called uncertain."
     )
 
 
