@@ -172,7 +172,7 @@ def model_card(findings: Findings) -> list[Section]:
             "Privacy",
             (
                 "Pictures stay on the machine: training, evaluation and prediction run where they are. The network is "
-                "used to fetch published data sets and pretrained weights, and to publish what somebody asks to publish.",
+                "used to fetch published data sets and pretrained weights, and to publish a model on request.",
                 "The report page itself holds pictures of faces: samples, copies, similar pairs, wrong predictions. "
                 "Before you pass it on, make sure that those pictured agree.",
             ),
