@@ -63,6 +63,27 @@ class Question:
     pause: float = 0.0  # seconds between its first half and the rest
 
 
+@dataclass(frozen=True)
+class Round:
+    """One measurement of speed.
+
+    Attributes:
+        alone: images a second, the engine in a loop.
+        cost_alone: CPU ms for each.
+        rate: images a second, from the server.
+        cost: CPU ms for each.
+        busy: seconds of each answer then.
+        at_load: seconds of each answer at `LOAD` of that rate.
+    """
+
+    alone: float
+    cost_alone: float
+    rate: float
+    cost: float
+    busy: list[float]
+    at_load: list[float]
+
+
 class Connection:
     """A client's connection, kept alive from request to request."""
 
@@ -323,27 +344,32 @@ def measure_speed(
     arguments: argparse.Namespace, questions: Sequence[Question], contents: list[bytes], what: str
 ) -> None:
     """Print the rate of the server and that of the engine alone, and the delays."""
-    crop, loops, rates, delays, costs = what == "crops", [], [], [], []
+    crop, rounds = what == "crops", []
     server = Server(arguments.model)
     load(server.port, for_seconds(questions, 1))
     for _ in range(arguments.rounds):
-        loops.append(in_process(engine_loop, arguments.model, contents, crop, arguments.seconds))
+        alone, cost_alone = in_process(engine_loop, arguments.model, contents, crop, arguments.seconds)
         start, cpu = time.perf_counter(), server.cpu()
         seconds, wrong = load(server.port, for_seconds(questions, arguments.seconds))
-        rates.append(len(seconds) / (time.perf_counter() - start))
-        costs.append(1000 * (server.cpu() - cpu) / len(seconds))
-        delays.append(seconds)
+        rate = len(seconds) / (time.perf_counter() - start)
+        cost = 1000 * (server.cpu() - cpu) / len(seconds)
+        # At once, since the rate that the machine allows changes with its other load.
+        rounds.append(
+            Round(alone, cost_alone, rate, cost, seconds, paced(server.port, questions, LOAD * rate, arguments.seconds))
+        )
         arguments.wrong.update(wrong)
-    alone, cost = max(rate for rate, _ in loops), min(cost for _, cost in loops)
-    best = delays[rates.index(max(rates))]
-    print(f"| {what} a second, the engine in a loop | {alone:.1f} ({cost:.2f} CPU ms each) |")
-    print(f"| {what} a second, {CLIENTS} clients | {max(rates):.1f} ({min(costs):.2f} CPU ms each) |")
-    print(f"| share of the engine's rate | {max(rates) / alone:.0%} |")
-    shown = ", ".join(f"{percentile(best, share):.0f}" for share in (0.5, 0.95, 0.99))
+    alone, rate = max(one.alone for one in rounds), max(one.rate for one in rounds)
+    cost_alone, cost = min(one.cost_alone for one in rounds), min(one.cost for one in rounds)
+    busy = min((one.busy for one in rounds), key=lambda seconds: percentile(seconds, 0.95))
+    shown = ", ".join(f"{percentile(busy, share):.0f}" for share in (0.5, 0.95, 0.99))
+    at_load = min(
+        (one.at_load for one in rounds), key=lambda seconds: percentile(seconds, 0.99) / percentile(seconds, 0.5)
+    )
+    print(f"| {what} a second, the engine in a loop | {alone:.1f} ({cost_alone:.2f} CPU ms each) |")
+    print(f"| {what} a second, {CLIENTS} clients | {rate:.1f} ({cost:.2f} CPU ms each) |")
+    print(f"| share of the engine's rate | {rate / alone:.0%} |")
     print(f"| p50, p95, p99 at {CLIENTS} clients | {shown} ms |")
-    quiet = [paced(server.port, questions, LOAD * max(rates), 2 * arguments.seconds) for _ in range(arguments.rounds)]
-    one = min(quiet, key=lambda seconds: percentile(seconds, 0.99) / percentile(seconds, 0.5))
-    print(f"| p50, p99 at {LOAD:.0%} load | {percentile(one, 0.5):.1f}, {percentile(one, 0.99):.1f} ms |")
+    print(f"| p50, p99 at {LOAD:.0%} load | {percentile(at_load, 0.5):.1f}, {percentile(at_load, 0.99):.1f} ms |")
     server.stop()
 
 
