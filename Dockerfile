@@ -5,7 +5,8 @@
 
 FROM python:3.11-slim AS build
 WORKDIR /build
-COPY . .
+COPY LICENSE README.md constraints.txt pyproject.toml ./
+COPY facemask facemask
 RUN python -m venv /opt/facemask \
     && /opt/facemask/bin/pip install --no-cache-dir --constraint constraints.txt '.[serve]'
 

@@ -39,6 +39,10 @@ _SCHEMAS = "#/components/schemas/{model}"
 WEB = "web"  # in the export folder: the page that is shown at /
 
 _LAST_LIMIT = 3  # time limits: to arrive, to be answered, to be taken by the client
+_OF_THE_ADDRESS = {
+    404: "there is nothing at this address; /docs lists all",
+    405: "this address does not take this method; /docs lists all",
+}
 _CLIENT_GONE = 499  # nginx's status for a client that went before its answer
 
 logger = logging.getLogger(__name__)
@@ -325,7 +329,8 @@ def _documented(app: FastAPI) -> dict[str, Any]:
 async def _say(_: Request, error: Exception) -> Response:
     """Answer an error with its sentence."""
     assert isinstance(error, StarletteHTTPException)  # noqa: S101 - registered for these only
-    return JSONResponse({"error": str(error.detail)}, error.status_code, dict(error.headers or {}))
+    said = _OF_THE_ADDRESS.get(error.status_code, str(error.detail))
+    return JSONResponse({"error": said}, error.status_code, dict(error.headers or {}))
 
 
 async def _say_invalid(_: Request, error: Exception) -> Response:

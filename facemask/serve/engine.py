@@ -191,7 +191,7 @@ def load_model(settings: Settings) -> Model:
         fingerprint = _fingerprint(settings.model)
         try:
             model = Model(settings, fingerprint)
-        except (OSError, RuntimeError) as error:  # LiteRT's errors are of the second kind
+        except (OSError, RuntimeError, ValueError) as error:  # also what LiteRT raises
             raise FacemaskError(
                 f"the model in {settings.model} cannot be run ({error}); run `dvc repro export`"
             ) from error

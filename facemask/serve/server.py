@@ -44,21 +44,24 @@ def serve(settings: Settings) -> int:
     engine = Engine(settings)
     with _listen(settings.host, settings.port) as listening:
         server = _Server(_configure(settings, engine))
-        port = listening.getsockname()[1]
-        host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        print(f"model {engine.model.version} on http://{host}:{port}, documentation on /docs; Ctrl-C stops", flush=True)
-        if settings.host not in _LOCAL and not settings.api_key:
-            print("warning: everybody who can reach this address can use it; set an API key (--api-key)", flush=True)
-        # What is there by now stays: looking through it again and again would only delay answers.
-        gc.collect()
-        gc.freeze()
         with handle_signals(server.stop, signal.SIGINT, signal.SIGTERM):
+            _announce(settings, engine, listening.getsockname()[1])
+            # What is there by now stays: looking through it again and again would only delay answers.
+            gc.collect()
+            gc.freeze()
             server.run(sockets=[listening])
     if engine.busy:
         # A thread is still at an image whose time is over; Python would wait for it.
         print(f"an image was not finished within {settings.limits.seconds:g} s and is given up", flush=True)
         os._exit(128 + server.signal)
     return server.signal
+
+
+def _announce(settings: Settings, engine: Engine, port: int) -> None:
+    host = f"[{settings.host}]" if ":" in settings.host else settings.host
+    print(f"model {engine.model.version} on http://{host}:{port}, documentation on /docs; Ctrl-C stops", flush=True)
+    if settings.host not in _LOCAL and not settings.api_key:
+        print("warning: everybody who can reach this address can use it; set an API key (--api-key)", flush=True)
 
 
 class _Server(uvicorn.Server):

@@ -87,8 +87,12 @@ def test_what_the_container_installs_answers(photo_export: Path, tmp_path: Path)
         if name == "WORKDIR":
             folder = Path(here(argument))
         elif name == "COPY" and not argument.startswith("--from"):  # both stages lie in one folder here
-            source, target = argument.split()
-            shutil.copytree(context / source, folder / target, dirs_exist_ok=True)
+            *sources, target = argument.split()
+            for source in (context / name for name in sources):
+                if source.is_dir():
+                    shutil.copytree(source, folder / target, dirs_exist_ok=True)
+                else:
+                    shutil.copy(source, folder / target)
         elif name == "RUN":
             script = here(argument).replace("python -m venv", f"{sys.executable} -m venv")
             subprocess.run(["sh", "-c", script], cwd=folder, check=True)

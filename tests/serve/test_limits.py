@@ -1,13 +1,18 @@
 """Every limit has its status and a sentence that names its option; the server goes on answering."""
 
+import asyncio
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import numpy as np
 import pytest
 
+from facemask.inference.options import Options
+from facemask.serve.engine import Engine
+from facemask.serve.settings import Limits, Settings
 from tests.bad_images import saved
 from tests.photos import head
 from tests.serve.running import Running, receive_all, receive_until, status_of
@@ -90,6 +95,16 @@ def test_a_slow_client_gets_an_answer_and_keeps_nobody_waiting(narrow: Running) 
         assert time.monotonic() - begin < 10 * TIMEOUT
 
 
+def test_too_many_large_requests_at_the_same_time_do_not_fill_the_memory(narrow: Running) -> None:
+    with ExitStack() as stack:
+        connections = [stack.enter_context(narrow.connect()) for _ in range(12)]
+        for connection in connections:
+            connection.sendall(post_head(MAX_BYTES) + bytes(MAX_BYTES - 1))
+        statuses = [status_of(connection.recv(1000)) for connection in connections]
+    assert set(statuses) == {408, 503}
+    assert statuses.count(408) <= 8
+
+
 @pytest.mark.parametrize("sent", [b"", b"GET /healthz HTTP/1.1\r\nHost:"])
 @pytest.mark.parametrize("first", [True, False])
 def test_a_connection_without_a_whole_request_is_closed(sent: bytes, first: bool, narrow: Running) -> None:
@@ -114,3 +129,19 @@ def test_an_answer_that_takes_too_long(photo_export: Path, tmp_path: Path) -> No
     answer = hurried.client.post("/predict", content=large)
     assert (answer.status_code, "--timeout" in answer.json()["error"]) == (503, True)
     assert hurried.stop() == 143  # though a thread may still be at work
+
+
+def test_a_worker_thread_that_is_stuck_makes_the_server_unhealthy(photo_export: Path) -> None:
+    engine = Engine(Settings(photo_export, Options(), Limits(seconds=0.01)))
+
+    async def healthy_then_stuck() -> tuple[bool, bool]:
+        work = asyncio.create_task(engine.run(time.sleep, 0.5))
+        await asyncio.sleep(0.01)
+        before = engine.stuck
+        await asyncio.sleep(0.3)
+        during = engine.stuck
+        await work
+        return before, during
+
+    assert asyncio.run(healthy_then_stuck()) == (False, True)
+    assert not engine.stuck

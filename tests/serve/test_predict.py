@@ -111,7 +111,7 @@ def test_a_compressed_bomb_in_a_small_png_is_not_unpacked(server: Running) -> No
 def test_errors_of_the_address_are_sentences_too(path: str, status: int, server: Running) -> None:
     answer = server.client.request("GET" if status == 405 else "POST", path)
     assert answer.status_code == status
-    assert list(answer.json()) == ["error"]
+    assert len(answer.json()["error"].split()) > 4
 
 
 def test_the_documentation_describes_requests_and_answers(server: Running, files: Files) -> None:
