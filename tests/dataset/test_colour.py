@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import pyvips
+import simplejpeg
 from PIL import Image
 
 from facemask.dataset.decode import UnusableImage, decode
@@ -106,6 +107,17 @@ def test_printing_inks_with_a_profile_are_converted(kind: str) -> None:
     reached = read_back(data)
     data = encoded(image(reached).icc_transform("cmyk", input_profile="srgb", **MANAGED), kind)
     assert np.abs(decode(data).astype(int) - reached).mean() < 2
+
+
+@pytest.mark.parametrize("subsampling", ["444", "420"])
+def test_printing_inks_as_luma_and_chroma_are_read(subsampling: str) -> None:
+    """YCCK, which libjpeg-turbo writes as Photoshop does: with Adobe's marker, and all inks inverted."""
+    inks = image(original()).icc_transform("cmyk", input_profile="srgb", **MANAGED).numpy()
+    data = simplejpeg.encode_jpeg(255 - inks, quality=98, colorspace="CMYK", colorsubsampling=subsampling)
+    with Image.open(io.BytesIO(data)) as stored:
+        assert (stored.mode, stored.info["adobe_transform"]) == ("CMYK", 2)
+    paper = (255 - inks.astype(float)) / 255
+    assert np.abs(decode(data) - 255 * paper[..., :3] * paper[..., 3:]).mean() < 2
 
 
 def test_lab_of_eight_bits_is_converted() -> None:
