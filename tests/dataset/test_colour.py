@@ -6,6 +6,7 @@ libvips shares no code with the decoder but LittleCMS, which both use for ICC pr
 import io
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,18 @@ def test_a_profile_that_is_broken_or_of_another_kind_is_ignored(content: bytes) 
     buffer = io.BytesIO()
     Image.fromarray(original()).save(buffer, "PNG", icc_profile=content)
     assert np.array_equal(decode(buffer.getvalue()), original())
+
+
+def test_conversions_in_threads_give_the_same_pixels_as_one_after_another() -> None:
+    names = ("p3", "cmyk", "p3", "srgb")
+    managed = [
+        encoded(image(original()[::-step, ::step]).icc_transform(name, input_profile="srgb", **MANAGED), "tiff")
+        for step, name in enumerate(names * 3, start=1)
+    ]
+    alone = [decode(data) for data in managed]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(decode, managed))
+    assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
 @pytest.mark.parametrize(
