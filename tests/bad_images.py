@@ -160,15 +160,6 @@ def cmyk_jpeg_without_adobe_marker() -> bytes:
     return without_adobe_marker(saved(cmyk(255 - inks())))
 
 
-def ycck_jpeg() -> bytes:
-    """Like Photoshop's: inks inverted, the three colours as luma and chroma, transform 2 in Adobe's marker."""
-    values = inks()
-    luma = np.array(Image.fromarray(values[..., :3]).convert("YCbCr"))
-    data = bytearray(saved(cmyk(np.concatenate([255 - luma, values[..., 3:]], axis=2))))
-    data[data.index(JPEG_APP14) + 15] = 2
-    return bytes(data)
-
-
 def turned(orientation: int, kind: str = "JPEG", **options: object) -> bytes:
     """The picture as stored by a camera that was held so, with the EXIF tag that says how."""
     image = Image.fromarray(picture())
@@ -307,7 +298,6 @@ CASES = (
     Case("JPEG of two pictures", lambda: animation("MPO", quality=95), picture, LOSSY),
     Case("JPEG in CMYK by Adobe", lambda: saved(cmyk(inks())), picture, LOSSY),
     Case("JPEG in CMYK without marker", cmyk_jpeg_without_adobe_marker, picture, LOSSY),
-    Case("JPEG in YCCK by Adobe", ycck_jpeg, picture, LOSSY),
     *(
         Case(f"JPEG with orientation {number}", lambda number=number: turned(number), picture, LOSSY)  # type: ignore[misc]
         for number in range(10)

@@ -151,6 +151,7 @@ def test_a_run_from_nothing_gives_the_same_lock(built: Path, tmp_path: Path) -> 
     [
         ("sources.sample.seed", 2, "download@sample"),
         ("merge.min_side", 20, "merge"),
+        ("merge.accept_missing_end", True, "merge"),
         ("group.candidates", 30, "group"),
         ("group.junk.blurred", 0.03, "group"),
         ("split.seed", 2, "split"),

@@ -1,6 +1,7 @@
 """Atomic, byte-stable writing of files."""
 
 import csv
+import errno
 import glob
 import json
 import shutil
@@ -21,7 +22,10 @@ def atomic_path(path: Path) -> Iterator[Path]:
     The body may make a file or a folder at the given path. A process killed outright leaves at most a hidden
     temporary folder behind, never a half-written `path`; a later run removes it when it is a day old.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except FileExistsError as error:  # "File exists" would be read as: the file that is to be written
+        raise NotADirectoryError(errno.ENOTDIR, f"{path.parent} is no folder", str(path)) from error
     _remove_forsaken(path)
     workspace = Path(tempfile.mkdtemp(prefix=f".{path.name}.", dir=path.parent))
     try:

@@ -389,7 +389,7 @@ def load_params(path: Path = Path("params.yaml")) -> Params:
     try:
         return Params.model_validate(_scientific_floats(content))
     except ValidationError as error:
-        lines = [f"{_key(problem['loc'])}: {_said(problem)}" for problem in error.errors()]
+        lines = [_line(problem) for problem in error.errors()]
         raise FacemaskError(f"{path} has settings that cannot be used:\n  " + "\n  ".join(lines)) from error
 
 
@@ -402,6 +402,12 @@ def _scientific_floats(value: Any) -> Any:
     if isinstance(value, str) and re.fullmatch(r"[-+]?\d+(\.\d*)?[eE][-+]?\d+", value):
         return float(value)
     return value
+
+
+def _line(problem: Any) -> str:
+    """Describe one pydantic error; a check of several settings together names them itself."""
+    of_several = problem["type"] == "value_error" and not problem["loc"]
+    return _said(problem) if of_several else f"{_key(problem['loc'])}: {_said(problem)}"
 
 
 def _key(location: tuple[int | str, ...]) -> str:

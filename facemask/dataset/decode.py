@@ -91,16 +91,18 @@ def decode(data: bytes, max_megapixels: float = MAX_MEGAPIXELS, *, accept_missin
 
 def _without_end(data: bytes, max_megapixels: float, accept: bool) -> np.ndarray:
     """Read a JPEG without end marker as `decode` does."""
+    completed, *others = endings(data)
     try:
-        first, *others = (_decoded(whole, max_megapixels) for whole in endings(data))
+        pixels = _decoded(completed, max_megapixels)
+        whole = has_all_scans(data) and all(np.array_equal(pixels, _decoded(one, max_megapixels)) for one in others)
     except UnusableImage:
         _decoded(data, max_megapixels)  # raises with the reason
         raise
-    if not has_all_scans(data) or not all(np.array_equal(first, other) for other in others):
+    if not whole:
         raise UnusableImage("truncated")
     if not accept:
         raise UnusableImage("end marker is missing")
-    return first
+    return pixels
 
 
 def _decoded(data: bytes, max_megapixels: float) -> np.ndarray:

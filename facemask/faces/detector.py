@@ -99,7 +99,7 @@ class FaceDetector:
             raise FacemaskError(
                 f"no usable face detector in {folder}: {DETECTOR_FILE} is missing or damaged; run `dvc repro export` "
                 "with export.face_detector: true, or name another folder with --model; face crops can be classified "
-                "without it (--faces crop)"
+                "without it (`facemask predict --faces crop`)"
             ) from error
         self._levels = levels
 

@@ -31,6 +31,7 @@ from facemask.data.duplicates.grouping import LINKS, connect, find_links
 from facemask.data.merge import merge
 from facemask.data.quality import flag_junk
 from facemask.data.sources import card, fetch
+from facemask.data.sources.folder import check_watched
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.folders import walk
 from facemask.dataset.manifest import MANIFEST
@@ -193,7 +194,10 @@ def _pack(what: Sequence[str], version: int | None, folders_of: str | None, para
         _pack_path(Path(what[0]).expanduser(), _folder_map(folders_of, params), raw)
         return [_MARK]
     for name in dict.fromkeys(what):
-        _pack_source(f"{_MARK}{name}", _of_version(name, params.sources[name], version, what), raw)
+        source = params.sources[name]
+        if isinstance(source, FolderSource) and name in params.data.sources:
+            check_watched(name, source, params.data.own)
+        _pack_source(f"{_MARK}{name}", _of_version(name, source, version, what), raw)
     return [f"{_MARK}{name}" for name in dict.fromkeys(what)]
 
 

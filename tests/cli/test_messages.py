@@ -405,7 +405,7 @@ PROJECT = [
     ),
     Case(
         "compare main --html taken/page.html",
-        "error: taken cannot be used (File exists): choose another name or folder",
+        "error: taken/page.html cannot be used (taken is no folder): choose another name or folder",
         files(committed(file("metrics/answers.csv", f"{ANSWERS}a,g,with_mask,with_mask,0.9,x\n")), file("taken")),
     ),
     Case(
@@ -487,6 +487,50 @@ PREDICTED = [
 ]
 
 
+def keep_only(*names: str) -> Callable[[Path], None]:
+    """Return what removes all other files of the export folder."""
+
+    def remove(folder: Path) -> None:
+        for path in (folder / "export").iterdir():
+            if path.name not in names:
+                path.unlink()
+
+    return remove
+
+
+EXPORTED = [
+    Case(
+        "predict a.jpg --pictures taken",
+        "error: taken/a.jpg cannot be written (taken is no folder); choose another folder with --pictures",
+        files(file("a.jpg", photograph()), file("taken")),
+    ),
+    Case(
+        "predict a.jpg --output taken/a.csv",
+        "error: taken/a.csv cannot be written (taken is no folder); choose another file with --output",
+        files(file("a.jpg", photograph()), file("taken")),
+    ),
+    Case(
+        "predict a.jpg",
+        "error: no usable face detector in export: face_detector.tflite is missing or damaged; run `dvc repro export` "
+        "with export.face_detector: true, or name another folder with --model; face crops can be classified without it "
+        "(`facemask predict --faces crop`)",
+        keep_only("labels.json", "model.tflite"),
+    ),
+    Case("predict a.jpg", "error: the model in export is damaged (", file("export/model.tflite", "no model")),
+    Case(
+        "benchmark --images a.jpg nothing",
+        "Got unexpected extra argument",
+        code=2,
+    ),
+    Case(
+        "benchmark --images a.jpg",
+        "error: none of a.jpg could be read as an image: name images, or folders with images",
+        file("a.jpg", "no picture"),
+    ),
+    Case("benchmark", "error: export/model_float16.tflite is missing; run `dvc repro export`"),
+]
+
+
 def float_tiff() -> bytes:
     one = pyvips.Image.new_from_array(np.zeros((240, 320, 3), np.uint8)).copy(interpretation="srgb")
     return bytes(one.colourspace("scrgb").tiffsave_buffer())
@@ -551,3 +595,12 @@ def test_a_command_of_a_project_says_what_is_wrong_with_it(
     case: Case, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     say(case, Path(shutil.copytree(project, tmp_path / "work")), monkeypatch, capsys)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("case", EXPORTED, ids=str)
+def test_a_command_that_has_a_model_says_what_else_is_missing(
+    case: Case, photo_export: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(photo_export, tmp_path / "export")
+    say(case, tmp_path, monkeypatch, capsys)

@@ -6,11 +6,13 @@ libvips shares no code with the decoder but LittleCMS, which both use for ICC pr
 import io
 import struct
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 import pytest
 import pyvips
+import simplejpeg
 from PIL import Image
 
 from facemask.dataset.decode import UnusableImage, decode
@@ -108,6 +110,17 @@ def test_printing_inks_with_a_profile_are_converted(kind: str) -> None:
     assert np.abs(decode(data).astype(int) - reached).mean() < 2
 
 
+@pytest.mark.parametrize("subsampling", ["444", "420"])
+def test_printing_inks_as_luma_and_chroma_are_read(subsampling: str) -> None:
+    """YCCK, which libjpeg-turbo writes as Photoshop does: with Adobe's marker, and all inks inverted."""
+    inks = image(original()).icc_transform("cmyk", input_profile="srgb", **MANAGED).numpy()
+    data = simplejpeg.encode_jpeg(255 - inks, quality=98, colorspace="CMYK", colorsubsampling=subsampling)
+    with Image.open(io.BytesIO(data)) as stored:
+        assert (stored.mode, stored.info["adobe_transform"]) == ("CMYK", 2)
+    paper = (255 - inks.astype(float)) / 255
+    assert np.abs(decode(data) - 255 * paper[..., :3] * paper[..., 3:]).mean() < 2
+
+
 def test_lab_of_eight_bits_is_converted() -> None:
     lab = image(original()).icc_import(input_profile="srgb", pcs="lab", intent="relative")
     data = lab.colourspace("labq").tiffsave_buffer()
@@ -174,6 +187,18 @@ def test_a_profile_that_is_broken_or_of_another_kind_is_ignored(content: bytes) 
     buffer = io.BytesIO()
     Image.fromarray(original()).save(buffer, "PNG", icc_profile=content)
     assert np.array_equal(decode(buffer.getvalue()), original())
+
+
+def test_conversions_in_threads_give_the_same_pixels_as_one_after_another() -> None:
+    names = ("p3", "cmyk", "p3", "srgb")
+    managed = [
+        encoded(image(original()[::-step, ::step]).icc_transform(name, input_profile="srgb", **MANAGED), "tiff")
+        for step, name in enumerate(names * 3, start=1)
+    ]
+    alone = [decode(data) for data in managed]
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(decode, managed))
+    assert all(np.array_equal(one, other) for one, other in zip(alone, together, strict=True))
 
 
 @pytest.mark.parametrize(

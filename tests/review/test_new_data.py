@@ -305,6 +305,13 @@ def test_what_can_not_be_looked_at_is_said_in_a_sentence(
         check_new_data(what, **options)
 
 
+def test_a_source_behind_a_link_is_refused_as_in_training(project: Path, tmp_path: Path) -> None:
+    (project / "data/own").rename(tmp_path / "elsewhere")
+    (project / "data/own").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(FacemaskError, match=r"sources\.own\.path leads through data/own, a link to a folder"):
+        check_new_data(["own"])
+
+
 @pytest.mark.usefixtures("project")
 def test_linked_folders_are_named_and_not_searched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sent = fill(tmp_path / "sent", 700, 2)
