@@ -9,11 +9,11 @@ import typer
 
 from facemask.cli.retrain import new_data, publish, retrain
 from facemask.cli.review import check_lock, compare, gate, review
-from facemask.cli.use import benchmark, predict, summary, watch
+from facemask.cli.use import benchmark, page, predict, summary, watch
 from facemask.core.errors import FacemaskError
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Use the model": (predict, watch, benchmark, summary),
+    "Use the model": (predict, page, watch, benchmark, summary),
     "Review a change": (compare, gate, review, check_lock),
     "Keep it trained": (new_data, retrain, publish),
 }

@@ -1,8 +1,8 @@
-"""Commands that use a trained model: predict, watch, benchmark, summary."""
+"""Commands that use a trained model: predict, watch, page, benchmark, summary."""
 
 import json
 import sys
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -13,6 +13,7 @@ from facemask.faces.defaults import MARGIN, MIN_FACE, MIN_SCORE
 from facemask.inference.options import Options
 
 EXPORT = Path("export")
+WEB = Path("web")
 
 ModelFolder = Annotated[Path, typer.Option(help="Folder with an exported model.")]
 
@@ -138,6 +139,28 @@ def watch(
             raise typer.Exit(3) from lost
     if stop.number:
         raise typer.Exit(128 + stop.number)
+
+
+def page(
+    folder: Annotated[Path, typer.Option(help="Folder with the page.")] = WEB,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 for any free one.")] = 8765,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+) -> None:
+    """Open the browser page, which finds and classifies faces by itself.
+
+    Serves the folder on 127.0.0.1, for this machine only, until Ctrl-C. The
+    page uploads nothing: photographs and camera pictures stay in the browser.
+    """
+    import webbrowser
+
+    from facemask.web.server import address, make_server
+
+    with make_server(folder, port) as server:
+        print(f"{address(server)}  (Ctrl-C ends it)", flush=True)
+        if open_browser:
+            webbrowser.open(address(server))
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
 
 
 def benchmark(

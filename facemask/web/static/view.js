@@ -1,0 +1,78 @@
+// What the page shows of a photograph: its faces framed, and a list of them in words.
+
+/** Create an element with attributes or properties and children. */
+export function element(name, attributes = {}, ...children) {
+  const made = document.createElement(name);
+  for (const [key, value] of Object.entries(attributes)) {
+    if (key in made) made[key] = value;
+    else made.setAttribute(key, value);
+  }
+  made.append(...children);
+  return made;
+}
+
+/** Show one file: its photograph with frames and a list, or why it cannot be used. */
+export function showFile(result, words, onSave) {
+  const heading = element("h3", {}, result.name);
+  if (result.problem) {
+    return element("article", {}, heading, element("p", { className: "problem" }, words.problem(result.problem)));
+  }
+  const alt = `${result.name}, ${words.count(result.faces.length)}`;
+  const picture = element("img", { src: result.address, alt, decoding: "async" });
+  const marks = element("div", { className: "marks", ariaHidden: "true" });
+  showMarks(marks, result, words);
+  const photo = element("div", { className: "photo fixed" }, picture, marks);
+  photo.style.maxWidth = `min(100%, ${result.width}px, ${(80 * result.width) / result.height}vh)`;
+  const save = element("button", { type: "button", onclick: () => onSave(result) }, "Save marked photograph");
+  save.setAttribute("aria-label", `Save ${result.name} with marked faces`);
+  const buttons = element("p", { className: "buttons" }, save);
+  return element("article", {}, heading, photo, listOfFaces(result.faces, words), buttons);
+}
+
+/** Replace the frames over a photograph or the camera. */
+export function showMarks(marks, { width, height, faces }, words) {
+  const percent = (value, whole) => `${(100 * value) / whole}%`;
+  marks.replaceChildren(
+    ...faces.flatMap((face) => {
+      const { left, top, right, bottom } = face.box;
+      const frame = element("div", { className: `mark shape-${words.frame(face.answer)}` });
+      frame.style.setProperty("--colour", words.colour(face.answer));
+      frame.style.left = percent(left, width);
+      frame.style.top = percent(top, height);
+      frame.style.width = percent(right - left, width);
+      frame.style.height = percent(bottom - top, height);
+      return [frame, labelOf(face, width, height, words)];
+    }),
+  );
+}
+
+/** The lines of a list of faces, from left to right. */
+export function listOfFaces(faces, words) {
+  if (!faces.length) return element("p", {}, "No face found.");
+  return element(
+    "ul",
+    { className: "faces" },
+    ...faces.map((face) => element("li", {}, shapeOf(face.answer, words), words.describe(face))),
+  );
+}
+
+/** The sign of an answer, for the eye only. */
+export function shapeOf(answer, words) {
+  const shape = element("span", { className: "shape", ariaHidden: "true" }, words.symbol(answer));
+  shape.style.setProperty("--colour", words.colour(answer));
+  return shape;
+}
+
+function labelOf(face, width, height, words) {
+  const { left, right, top, bottom } = face.box;
+  const label = element("div", { className: "label" }, `${words.symbol(face.answer)} `);
+  const text = element("span", { className: "words" }, words.label(face));
+  label.append(text);
+  label.style.setProperty("--colour", words.colour(face.answer));
+  const middle = (left + right) / 2 / width;
+  if (middle < 0.5) label.style.left = `${Math.max((100 * left) / width, 0)}%`;
+  else label.style.right = `${Math.max(100 - (100 * right) / width, 0)}%`;
+  if (top / height > 0.08) label.style.bottom = `${100 - (100 * top) / height}%`;
+  else label.style.top = `${Math.min((100 * bottom) / height, 93)}%`;
+  return label;
+}
