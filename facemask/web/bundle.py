@@ -74,7 +74,9 @@ def write_notice(folder: Path) -> None:
     """Write the folder of a page that is turned off: one file that says how to turn it on."""
     with atomic_path(folder) as draft:
         draft.mkdir()
-        write_text(draft / "README.txt", "The page is turned off: set web.enabled: true in params.yaml, and `dvc repro web`.\n")
+        write_text(
+            draft / "README.txt", "The page is turned off: set web.enabled: true in params.yaml, and `dvc repro web`.\n"
+        )
 
 
 def _static_files() -> dict[str, bytes]:

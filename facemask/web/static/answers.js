@@ -3,8 +3,10 @@ const SHAPES = {
   with_mask: { symbol: "●", frame: "solid" },
   mask_weared_incorrect: { symbol: "▲", frame: "dashed" },
   without_mask: { symbol: "■", frame: "double" },
+  uncertain: { symbol: "?", frame: "dotted" },
+  "too small": { symbol: "–", frame: "dotted" },
 };
-const OTHERWISE = { symbol: "?", frame: "dotted" };
+const TITLES = { uncertain: "Uncertain", "too small": "Too small to judge" };
 
 const PROBLEMS = {
   "empty file": "The file is empty.",
@@ -24,38 +26,36 @@ export class Words {
 
   /** The kinds of answers in the order of tables. */
   get answers() {
-    return [...Object.keys(SHAPES), "uncertain", "too small"];
+    return Object.keys(SHAPES);
   }
 
   title(answer) {
-    return this.settings.titles[answer] ?? { uncertain: "Uncertain", "too small": "Too small to judge" }[answer];
+    return this.settings.titles[answer] ?? TITLES[answer];
   }
 
   symbol(answer) {
-    return (SHAPES[answer] ?? OTHERWISE).symbol;
+    return SHAPES[answer].symbol;
   }
 
   frame(answer) {
-    return (SHAPES[answer] ?? OTHERWISE).frame;
+    return SHAPES[answer].frame;
   }
 
   colour(answer) {
     return this.settings.colours[answer] ?? this.settings.otherwise;
   }
 
-  /** A face in one line: "Mask worn correctly, 98.3%", "Uncertain: no mask? 52.0%", "Too small to judge". */
+  /** A face in one line: "Mask worn correctly, 98.3%", "Uncertain: most likely no mask, 52.0%". */
   describe(face) {
     if (!face.label) return this.title(face.answer);
     const percent = `${(100 * face.probabilities[face.label]).toFixed(1)}%`;
     if (face.answer === face.label) return `${this.title(face.answer)}, ${percent}`;
-    return `Uncertain: most likely ${lowered(this.title(face.label))}, ${percent}`;
+    return `${this.title(face.answer)}: most likely ${lowered(this.title(face.label))}, ${percent}`;
   }
 
-  /** The same, short enough for a label in the photograph. */
-  label(face) {
-    if (!face.label) return this.title(face.answer);
-    const percent = `${Math.round(100 * face.probabilities[face.label])}%`;
-    return `${this.title(face.answer)} ${percent}`;
+  /** The probability of the likeliest class, short; nothing for a face that is too small. */
+  percent(face) {
+    return face.label ? `${Math.round(100 * face.probabilities[face.label])}%` : "";
   }
 
   problem(reason) {

@@ -79,13 +79,11 @@ async function enqueue(files, worker, words) {
 }
 
 async function predict(file, worker) {
-  const started = performance.now();
   try {
     const prediction = await worker.ask("photograph", { file });
-    const milliseconds = performance.now() - started;
-    return { name: file.name, file, address: URL.createObjectURL(file), problem: "", milliseconds, ...prediction };
+    return { name: file.name, address: URL.createObjectURL(prediction.upright), problem: "", ...prediction };
   } catch (error) {
-    return { name: file.name, file, width: 0, height: 0, faces: [], problem: error.reason || error.message };
+    return { name: file.name, width: 0, height: 0, faces: [], problem: error.reason || error.message };
   }
 }
 

@@ -121,6 +121,28 @@ export function mirrored(image) {
   return { width: image.width, height: image.height, data };
 }
 
+/** Turn a picture upright that is stored as an EXIF orientation says, 2 to 8. */
+export function turned(image, orientation) {
+  const { width, height, data: source } = image;
+  const swapped = orientation >= 5;
+  const [wide, high] = swapped ? [height, width] : [width, height];
+  const data = new Uint8Array(source.length);
+  const flipX = [2, 3, 7, 8].includes(orientation);
+  const flipY = [3, 4, 6, 7].includes(orientation);
+  for (let y = 0, target = 0; y < high; y++) {
+    for (let x = 0; x < wide; x++, target += 3) {
+      const [across, down] = swapped ? [y, x] : [x, y];
+      const column = flipX ? width - 1 - across : across;
+      const row = flipY ? height - 1 - down : down;
+      const place = (row * width + column) * 3;
+      data[target] = source[place];
+      data[target + 1] = source[place + 1];
+      data[target + 2] = source[place + 2];
+    }
+  }
+  return { width: wide, height: high, data };
+}
+
 function stretchRow(source, start, columns, line) {
   for (let x = 0, i = 0; x < columns.start.length; x++) {
     const left = start + columns.start[x] * 3;
@@ -187,38 +209,48 @@ function averageAreas(image, size) {
     sum.fill(0);
   };
   let previous = 0;
-  for (const { target: row, source: y, share } of parts) {
-    line.fill(0);
-    for (const part of parts) {
-      const source = (y * image.width + part.source) * 3;
-      const target = part.target * 3;
-      for (let c = 0; c < 3; c++) line[target + c] += Math.fround(image.data[source + c] * part.share);
-    }
+  for (let part = 0; part < parts.count; part++) {
+    averageRow(image.data, parts.source[part] * image.width * 3, parts, line);
+    const row = parts.target[part];
     if (row !== previous) write(previous);
     previous = row;
+    const share = parts.share[part];
     for (let i = 0; i < length; i++) sum[i] += Math.fround(line[i] * share);
   }
   write(previous);
   return { width: size, height: size, data };
 }
 
+function averageRow(source, start, { count, target, source: columns, share }, line) {
+  line.fill(0);
+  for (let part = 0; part < count; part++) {
+    const from = start + columns[part] * 3;
+    const to = target[part] * 3;
+    line[to] += Math.fround(source[from] * share[part]);
+    line[to + 1] += Math.fround(source[from + 1] * share[part]);
+    line[to + 2] += Math.fround(source[from + 2] * share[part]);
+  }
+}
+
 /** How much each source pixel along a side contributes to which target pixels, in order. */
 function areaParts(from, to) {
   const scale = 1 / (to / from);
-  const parts = [];
+  const parts = { count: 0, target: new Int32Array(from + to), source: new Int32Array(from + to) };
+  parts.share = new Float32Array(from + to);
+  const add = (target, source, share) => {
+    parts.target[parts.count] = target;
+    parts.source[parts.count] = source;
+    parts.share[parts.count++] = share;
+  };
   for (let target = 0; target < to; target++) {
     const start = target * scale;
     const end = start + scale;
     const width = Math.min(scale, from - start);
-    let low = Math.ceil(start);
-    let high = Math.min(Math.floor(end), from - 1);
-    low = Math.min(low, high);
-    if (low - start > 1e-3) parts.push({ target, source: low - 1, share: Math.fround((low - start) / width) });
-    for (let source = low; source < high; source++) parts.push({ target, source, share: Math.fround(1 / width) });
-    if (end - high > 1e-3) {
-      const share = Math.fround(Math.min(Math.min(end - high, 1), width) / width);
-      parts.push({ target, source: high, share });
-    }
+    const high = Math.min(Math.floor(end), from - 1);
+    const low = Math.min(Math.ceil(start), high);
+    if (low - start > 1e-3) add(target, low - 1, (low - start) / width);
+    for (let source = low; source < high; source++) add(target, source, 1 / width);
+    if (end - high > 1e-3) add(target, high, Math.min(end - high, 1, width) / width);
   }
   return parts;
 }

@@ -45,7 +45,7 @@ export function toJson(results) {
 
 /** One photograph with its faces marked, as JPEG in full size. */
 export async function marked(result, words) {
-  const bitmap = await createImageBitmap(result.file);
+  const bitmap = await createImageBitmap(result.upright);
   const canvas = document.createElement("canvas");
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;
@@ -56,7 +56,7 @@ export async function marked(result, words) {
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   const size = Math.max(Math.min(canvas.width, canvas.height) / 40, 11);
-  for (const face of result.faces) drawMark(context, face, size, words);
+  for (const [place, face] of result.faces.entries()) drawMark(context, face, place + 1, size, words);
   return new Promise((resolve, reject) => {
     canvas.toBlob((blob) => (blob ? resolve(blob) : reject(new Error("too large"))), "image/jpeg", QUALITY);
   });
@@ -94,7 +94,7 @@ function freeName(name, taken) {
   return free;
 }
 
-function drawMark(context, face, size, words) {
+function drawMark(context, face, number, size, words) {
   const { left, top, right, bottom } = face.box;
   const line = Math.max(Math.round(size / 8), 2);
   const frame = words.frame(face.answer);
@@ -106,7 +106,7 @@ function drawMark(context, face, size, words) {
   context.setLineDash([]);
   context.font = `${size}px system-ui, sans-serif`;
   context.textBaseline = "middle";
-  const text = `${words.symbol(face.answer)} ${words.label(face)}`;
+  const text = `${number} ${words.symbol(face.answer)} ${words.title(face.answer)} ${words.percent(face)}`;
   const height = size * 1.4;
   const width = context.measureText(text).width + size * 0.6;
   const x = Math.min(Math.max(left, 0), Math.max(context.canvas.width - width, 0));

@@ -1,5 +1,9 @@
 // What the page shows of a photograph: its faces framed, and a list of them in words.
 
+const WIDE = 0.35; // share of the photograph from which a frame has room for words on a phone
+const BESIDE = 0.3; // share of the width within which another face's label would be covered
+const ROOM = 0.08; // share of the height that a label needs
+
 /** Create an element with attributes or properties and children. */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);
@@ -18,7 +22,7 @@ export function showFile(result, words, onSave) {
     return element("article", {}, heading, element("p", { className: "problem" }, words.problem(result.problem)));
   }
   const alt = `${result.name}, ${words.count(result.faces.length)}`;
-  const picture = element("img", { src: result.address, alt, decoding: "async" });
+  const picture = element("img", { src: result.address, alt });
   const marks = element("div", { className: "marks", ariaHidden: "true" });
   showMarks(marks, result, words);
   const photo = element("div", { className: "photo fixed" }, picture, marks);
@@ -31,17 +35,17 @@ export function showFile(result, words, onSave) {
 
 /** Replace the frames over a photograph or the camera. */
 export function showMarks(marks, { width, height, faces }, words) {
-  const percent = (value, whole) => `${(100 * value) / whole}%`;
+  const share = (value, whole) => `${(100 * value) / whole}%`;
   marks.replaceChildren(
-    ...faces.flatMap((face) => {
+    ...faces.flatMap((face, place) => {
       const { left, top, right, bottom } = face.box;
       const frame = element("div", { className: `mark shape-${words.frame(face.answer)}` });
       frame.style.setProperty("--colour", words.colour(face.answer));
-      frame.style.left = percent(left, width);
-      frame.style.top = percent(top, height);
-      frame.style.width = percent(right - left, width);
-      frame.style.height = percent(bottom - top, height);
-      return [frame, labelOf(face, width, height, words)];
+      frame.style.left = share(left, width);
+      frame.style.top = share(top, height);
+      frame.style.width = share(right - left, width);
+      frame.style.height = share(bottom - top, height);
+      return [frame, labelOf(face, place + 1, { width, height, faces }, words)];
     }),
   );
 }
@@ -50,7 +54,7 @@ export function showMarks(marks, { width, height, faces }, words) {
 export function listOfFaces(faces, words) {
   if (!faces.length) return element("p", {}, "No face found.");
   return element(
-    "ul",
+    "ol",
     { className: "faces" },
     ...faces.map((face) => element("li", {}, shapeOf(face.answer, words), words.describe(face))),
   );
@@ -63,16 +67,20 @@ export function shapeOf(answer, words) {
   return shape;
 }
 
-function labelOf(face, width, height, words) {
+function labelOf(face, number, { width, height, faces }, words) {
   const { left, right, top, bottom } = face.box;
-  const label = element("div", { className: "label" }, `${words.symbol(face.answer)} `);
-  const text = element("span", { className: "words" }, words.label(face));
-  label.append(text);
+  const title = element("span", { className: "words" }, `${words.title(face.answer)} `);
+  const label = element("div", { className: "label" }, `${number} ${words.symbol(face.answer)} `, title, words.percent(face));
+  label.classList.toggle("wide", (right - left) / width > WIDE);
+  label.classList.toggle("crowded", faces.some((other) => other !== face && isBeside(face.box, other.box, width, height)));
   label.style.setProperty("--colour", words.colour(face.answer));
-  const middle = (left + right) / 2 / width;
-  if (middle < 0.5) label.style.left = `${Math.max((100 * left) / width, 0)}%`;
+  if ((left + right) / 2 < width / 2) label.style.left = `${Math.max((100 * left) / width, 0)}%`;
   else label.style.right = `${Math.max(100 - (100 * right) / width, 0)}%`;
-  if (top / height > 0.08) label.style.bottom = `${100 - (100 * top) / height}%`;
-  else label.style.top = `${Math.min((100 * bottom) / height, 93)}%`;
+  if (top / height > ROOM) label.style.bottom = `${100 - (100 * top) / height}%`;
+  else label.style.top = `${100 * Math.min(bottom / height, 1 - ROOM)}%`;
   return label;
+}
+
+function isBeside(box, other, width, height) {
+  return Math.abs(box.left - other.left) / width < BESIDE && Math.abs(box.top - other.top) / height < ROOM;
 }

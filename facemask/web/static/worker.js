@@ -57,7 +57,10 @@ async function start({ base, files, labels, settings }) {
   }
 
   return {
-    photograph: async ({ file }) => predict(await decoding.decode(file, settings.max_megapixels)),
+    photograph: async ({ file }) => {
+      const { picture, turned } = await decoding.decode(file, settings.max_megapixels);
+      return { ...(await predict(picture)), upright: turned ? await decoding.encode(picture) : file };
+    },
     frame: async ({ bitmap }) => {
       const { picture } = decoding.pixelsOf(bitmap);
       bitmap.close();
