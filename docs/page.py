@@ -21,7 +21,7 @@ ROOT = Path(__file__).parents[1]
 STATIC = ROOT / "facemask" / "web" / "static"
 ICONS = (192, 512)
 UNSEEN_SEED = 20  # the drawn people of this seed are not those of the data
-WIDTH, HEIGHT = 900, 960
+WIDTH, HEIGHT = 800, 800
 
 
 def main() -> None:
@@ -48,7 +48,7 @@ def photograph_page(browser: Browser, web: Path, target: Path) -> None:
         Image.fromarray(video_call(drawn_portraits(per_class=2, seed=UNSEEN_SEED), columns=3)).save(photo, quality=95)
         page = open_page(browser.new_page(viewport={"width": WIDTH, "height": HEIGHT}), address(server))
         add_photographs(page, [photo])
-        page.screenshot(path=target, type="jpeg", quality=85, full_page=True)
+        page.locator("main").screenshot(path=target, type="jpeg", quality=80)
         server.shutdown()
 
 

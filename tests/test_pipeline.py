@@ -21,7 +21,7 @@ from facemask.dataset.split import DROPPED, SPLIT
 from tests.imports import only_docstring
 
 ROOT = Path(__file__).parents[1]
-AFTER_TRAINING = ["evaluate", "export", "robustness", "explain", "report"]
+AFTER_TRAINING = ["evaluate", "export", "web", "robustness", "explain", "report"]
 STAGES = ("download@sample", "merge", "group", "split", "render", "backbone", "train", "unseen", *AFTER_TRAINING)
 TINY: dict[str, Any] = {
     "sources.sample.per_class": 12,

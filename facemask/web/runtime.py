@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,12 @@ class Tarball:
     integrity: str
     members: dict[str, str]
 
+    @property
+    def file(self) -> str:
+        """Name that npm gives the tarball."""
+        name, version = self.requirement.rsplit("@", 1)
+        return f"{name.removeprefix('@').replace('/', '-')}-{version}.tgz"
+
 
 # Of the WebAssembly builds, the one for every browser: without relaxed SIMD, which Safari lacks and which rounds
 # differently from processor to processor. One thread: several need HTTP headers that plain static hosts don't send.
@@ -60,28 +66,25 @@ RUNTIME = (
 )
 
 
-def fetch_runtime() -> dict[str, bytes]:
+def fetch_runtime(tarballs: Sequence[Tarball] = RUNTIME) -> dict[str, bytes]:
     """Return the files of the runtime by name; the packages are fetched once and kept in the cache.
 
     Raises:
         FacemaskError: a package cannot be fetched, or is not the pinned one.
     """
-    return {
-        target: _without_bare_import(content) if target.endswith(".js") else content
-        for tarball in RUNTIME
-        for target, content in fetch_members(tarball).items()
-    }
+    missing = [tarball for tarball in tarballs if _kept(tarball) is None]
+    if missing:
+        _fetch(missing)
+    files: dict[str, bytes] = {}
+    for tarball in tarballs:
+        files |= _members(tarball, (cache_folder() / "npm" / tarball.file).read_bytes())
+    return {name: _without_bare_import(data) if name.endswith(".js") else data for name, data in files.items()}
 
 
-def fetch_members(tarball: Tarball) -> dict[str, bytes]:
-    """Return the used files of a package by their new names.
-
-    Raises:
-        FacemaskError: the package cannot be fetched, or is not the pinned one.
-    """
-    with tarfile.open(fileobj=io.BytesIO(_fetch(tarball)), mode="r:gz") as archive:
-        files = {name: archive.extractfile(name) for name in tarball.members}
-        return {tarball.members[name]: file.read() for name, file in files.items() if file}
+def _members(tarball: Tarball, content: bytes) -> dict[str, bytes]:
+    with tarfile.open(fileobj=io.BytesIO(content), mode="r:gz") as archive:
+        files = {target: archive.extractfile(name) for name, target in tarball.members.items()}
+        return {target: file.read() for target, file in files.items() if file}
 
 
 def _without_bare_import(script: bytes) -> bytes:
@@ -90,38 +93,36 @@ def _without_bare_import(script: bytes) -> bytes:
     return b"".join(line for line in named.splitlines(keepends=True) if not line.startswith(b"//# sourceMappingURL="))
 
 
-def _fetch(tarball: Tarball) -> bytes:
-    kept = cache_folder() / "npm" / f"{tarball.requirement.replace('/', '-')}.tgz"
-    if kept.is_file() and _integrity(content := kept.read_bytes()) == tarball.integrity:
-        return content
-    content = _pack(tarball.requirement)
-    if (found := _integrity(content)) != tarball.integrity:
-        raise FacemaskError(
-            f"the package that npm fetched for {tarball.requirement} is not the pinned one ({found}, not "
-            f"{tarball.integrity}); check npm's registry setting, or {_INSTEAD}"
-        )
-    write_bytes(kept, content)
-    return content
+def _kept(tarball: Tarball) -> bytes | None:
+    path = cache_folder() / "npm" / tarball.file
+    content = path.read_bytes() if path.is_file() else b""
+    return content if _integrity(content) == tarball.integrity else None
 
 
 def _integrity(content: bytes) -> str:
     return f"sha512-{base64.b64encode(hashlib.sha512(content).digest()).decode()}"
 
 
-def _pack(requirement: str) -> bytes:
-    """Fetch a tarball through npm, so that the user's own registry and proxy settings count."""
+def _fetch(tarballs: Sequence[Tarball]) -> None:
+    """Fetch packages into the cache through npm, so that the user's own registry and proxy settings count."""
     with tempfile.TemporaryDirectory() as folder, _npm() as (npm, variables):
-        command = [*npm, "pack", "--loglevel=error", requirement]
-        done = subprocess.run(
-            command, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, check=False
-        )
-        tarballs = list(Path(folder).glob("*.tgz"))
-        if done.returncode != 0 or len(tarballs) != 1:
-            raise FacemaskError(
-                f"npm could not fetch {requirement}, which runs the models in the browser ({_reason(done.stderr)}); "
-                f"check the network and npm's registry setting, or {_INSTEAD}"
+        for tarball in tarballs:
+            command = [*npm, "pack", "--loglevel=error", tarball.requirement]
+            done = subprocess.run(
+                command, cwd=folder, env={**os.environ, **variables}, capture_output=True, text=True, check=False
             )
-        return tarballs[0].read_bytes()
+            if done.returncode != 0:
+                raise FacemaskError(
+                    f"npm could not fetch {tarball.requirement}, which runs the models in the browser "
+                    f"({_reason(done.stderr)}); check the network and npm's registry setting, or {_INSTEAD}"
+                )
+            content = (Path(folder) / tarball.file).read_bytes()
+            if (found := _integrity(content)) != tarball.integrity:
+                raise FacemaskError(
+                    f"the package that npm fetched for {tarball.requirement} is not the pinned one ({found}, not "
+                    f"{tarball.integrity}); check npm's registry setting, or {_INSTEAD}"
+                )
+            write_bytes(cache_folder() / "npm" / tarball.file, content)
 
 
 @contextmanager

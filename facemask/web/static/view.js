@@ -1,7 +1,7 @@
 // What the page shows of a photograph: its faces framed, and a list of them in words.
 
 const WIDE = 0.35; // share of the photograph from which a frame has room for words on a phone
-const BESIDE = 0.3; // share of the width within which another face's label would be covered
+const BESIDE = 0.4; // share of the width within which another face's label would be covered
 const ROOM = 0.08; // share of the height that a label needs
 
 /** Create an element with attributes or properties and children. */
