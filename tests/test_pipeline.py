@@ -154,6 +154,7 @@ def test_a_run_from_nothing_gives_the_same_lock(built: Path, tmp_path: Path) -> 
         ("train.sampling", "image", "train unseen"),
         ("evaluate.batch_size", 2, "evaluate"),
         ("export.parity_images", 2, "export"),
+        ("web.enabled", True, "web"),
         ("robustness.images", 0, "robustness"),
         ("explain.right", 1, "explain"),
         ("unseen.enabled", True, "unseen"),

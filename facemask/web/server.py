@@ -1,6 +1,7 @@
 """A web server on this machine only, for the page."""
 
 import http.server
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,13 @@ class _Handler(http.server.SimpleHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Print nothing for each request."""
+
+
+class _Server(http.server.ThreadingHTTPServer):
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """Pass over browsers that close a connection early."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
 
 def make_server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
@@ -40,7 +48,7 @@ def make_server(folder: Path, port: int) -> http.server.ThreadingHTTPServer:
         return _Handler(*arguments, directory=str(folder))
 
     try:
-        return http.server.ThreadingHTTPServer((HOST, port), handler)
+        return _Server((HOST, port), handler)
     except OSError as error:
         raise FacemaskError(
             f"port {port} cannot be used ({error.strerror}); choose another one with --port, or 0 for any free one"

@@ -1,8 +1,10 @@
 // What the page shows of a photograph: its faces framed, and a list of them in words.
 
-const WIDE = 0.35; // share of the photograph from which a frame has room for words on a phone
-const BESIDE = 0.4; // share of the width within which another face's label would be covered
 const ROOM = 0.08; // share of the height that a label needs
+
+const resized = new ResizeObserver((entries) => {
+  for (const { target } of entries) shortenLabels(target);
+});
 
 /** Create an element with attributes or properties and children. */
 export function element(name, attributes = {}, ...children) {
@@ -25,6 +27,7 @@ export function showFile(result, words, onSave) {
   const picture = element("img", { src: result.address, alt });
   const marks = element("div", { className: "marks", ariaHidden: "true" });
   showMarks(marks, result, words);
+  resized.observe(marks);
   const photo = element("div", { className: "photo fixed" }, picture, marks);
   photo.style.maxWidth = `min(100%, ${result.width}px, ${(80 * result.width) / result.height}vh)`;
   const save = element("button", { type: "button", onclick: () => onSave(result) }, "Save marked photograph");
@@ -45,9 +48,10 @@ export function showMarks(marks, { width, height, faces }, words) {
       frame.style.top = share(top, height);
       frame.style.width = share(right - left, width);
       frame.style.height = share(bottom - top, height);
-      return [frame, labelOf(face, place + 1, { width, height, faces }, words)];
+      return [frame, labelOf(face, place + 1, { width, height }, words)];
     }),
   );
+  shortenLabels(marks);
 }
 
 /** The lines of a list of faces, from left to right. */
@@ -67,12 +71,10 @@ export function shapeOf(answer, words) {
   return shape;
 }
 
-function labelOf(face, number, { width, height, faces }, words) {
+function labelOf(face, number, { width, height }, words) {
   const { left, right, top, bottom } = face.box;
   const title = element("span", { className: "words" }, `${words.title(face.answer)} `);
   const label = element("div", { className: "label" }, `${number} ${words.symbol(face.answer)} `, title, words.percent(face));
-  label.classList.toggle("wide", (right - left) / width > WIDE);
-  label.classList.toggle("crowded", faces.some((other) => other !== face && isBeside(face.box, other.box, width, height)));
   label.style.setProperty("--colour", words.colour(face.answer));
   if ((left + right) / 2 < width / 2) label.style.left = `${Math.max((100 * left) / width, 0)}%`;
   else label.style.right = `${Math.max(100 - (100 * right) / width, 0)}%`;
@@ -81,6 +83,19 @@ function labelOf(face, number, { width, height, faces }, words) {
   return label;
 }
 
-function isBeside(box, other, width, height) {
-  return Math.abs(box.left - other.left) / width < BESIDE && Math.abs(box.top - other.top) / height < ROOM;
+/** Leave the words out of labels that would cover one another, or reach beyond the photograph. */
+function shortenLabels(marks) {
+  const labels = [...marks.querySelectorAll(".label")];
+  for (const label of labels) label.classList.remove("short");
+  const area = marks.getBoundingClientRect();
+  const places = labels.map((label) => label.getBoundingClientRect());
+  labels.forEach((label, i) => {
+    const outside = places[i].left < area.left || places[i].right > area.right;
+    const covered = places.some((other, j) => i !== j && meet(places[i], other));
+    label.classList.toggle("short", outside || covered);
+  });
+}
+
+function meet(one, other) {
+  return one.left < other.right && other.left < one.right && one.top < other.bottom && other.top < one.bottom;
 }
