@@ -23,9 +23,7 @@ from playwright.sync_api import Browser, Page, sync_playwright
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
 from benchmarks.photos import Picture, drawn_portraits, video_call
-from tests.web.conftest import write_y4m
-from tests.web.pages import add_photographs, browser_path, open_page, wait_until
-from tests.web.test_parity import LOAD, PREDICT
+from tests.web.pages import LOAD, PREDICT, add_photographs, browser_path, open_page, wait_until, write_y4m
 
 WEB = Path("web")
 PEOPLE = 8

@@ -1,20 +1,15 @@
 """One page, one server and one browser for all tests."""
 
-import contextlib
-import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import cv2
-import numpy as np
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from facemask.web.bundle import write_page
 from tests.photos import one_face
-from tests.web.pages import browser_path, open_page
+from tests.web.pages import browser_path, open_page, serve, write_y4m
 
 ROOT = Path(__file__).parents[2]
 BELOW = "some/path"
@@ -26,20 +21,6 @@ def web(photo_export: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("host") / BELOW
     write_page(photo_export, ROOT / "LICENSE", folder)
     return folder
-
-
-@contextlib.contextmanager
-def serve(folder: Path) -> Iterator[str]:
-    """Serve a folder with Python's own web server; yield its address."""
-    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        try:
-            assert server.stdout is not None
-            port = re.search(r"port (\d+)", server.stdout.readline())
-            assert port is not None
-            yield f"http://127.0.0.1:{port[1]}"
-        finally:
-            server.terminate()
 
 
 @pytest.fixture(scope="session")
@@ -72,11 +53,3 @@ def page(browser: Browser, address: str) -> Iterator[Page]:
     """The page, ready; tests leave it without results."""
     with browser.new_context() as context:
         yield open_page(context.new_page(), address)
-
-
-def write_y4m(path: Path, image: np.ndarray, frames: int = 5) -> None:
-    """Write a video without compression, in which an image (height, width, 3) stays."""
-    height, width = image.shape[:2]
-    planes = cv2.cvtColor(image, cv2.COLOR_RGB2YUV_I420).tobytes()
-    head = f"YUV4MPEG2 W{width} H{height} F30:1 Ip A1:1 C420jpeg\n".encode()
-    path.write_bytes(head + frames * (b"FRAME\n" + planes))

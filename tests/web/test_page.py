@@ -21,8 +21,7 @@ from playwright.sync_api import Browser, Page
 
 from facemask.core.classes import TITLES
 from tests.photos import group
-from tests.web.conftest import serve
-from tests.web.pages import add_photographs, open_page, wait_until
+from tests.web.pages import add_photographs, open_page, serve, wait_until
 
 pytestmark = pytest.mark.slow  # runs a browser
 

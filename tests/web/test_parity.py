@@ -18,6 +18,7 @@ from facemask.inference.options import Options
 from facemask.inference.predictor import Predictor
 from tests.bad_images import ORIENTATION, STORED_AS
 from tests.photos import group, one_face
+from tests.web.pages import LOAD, PREDICT
 
 pytestmark = pytest.mark.slow  # runs a browser
 
@@ -26,22 +27,6 @@ PHOTOGRAPHS = 50
 SIZES = ((640, 480), (800, 600), (1280, 960), (480, 700))
 
 Predict = Callable[[bytes], dict[str, Any]]
-
-# What the page itself asks its worker, without rounding.
-LOAD = """async () => {
-  const { load } = await import("./load.js");
-  self.image = await import("./image.js"); // nothing can be imported after loading
-  self.loaded = await load(() => {});
-}"""
-PREDICT = """async (encoded) => {
-  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
-  try {
-    const { upright, ...prediction } = await loaded.worker.ask("photograph", { file: new Blob([bytes]) });
-    return prediction;
-  } catch (error) {
-    return { problem: error.reason || String(error) };
-  }
-}"""
 
 
 @pytest.fixture(scope="module")
