@@ -14,6 +14,7 @@ FROM python:3.11-slim
 WORKDIR /srv
 COPY --from=build /opt/facemask /opt/facemask
 COPY export export
+COPY web web
 ARG REVISION=""
 ENV PATH=/opt/facemask/bin:$PATH \
     FACEMASK_REVISION=$REVISION \

@@ -52,6 +52,7 @@ def test_every_setting_of_a_group_that_a_stage_reads_is_declared() -> None:
         "train": {f"train.{name}" for name in TrainParams.model_fields if name not in NO_EFFECT},
         "evaluate": {"evaluate"},
         "export": {"export"},
+        "web": {"web"},
         "robustness": {"robustness"},
         "explain": {"explain"},
         "unseen": {

@@ -82,6 +82,7 @@ def test_a_photograph_is_answered_without_the_packages_of_the_pipeline(
     )
     assert table.exists()
     assert "Usage" in facemask(light, "watch", "--help").stdout
+    assert "there is no page in" in facemask(light, "page", "--folder", str(tmp_path)).stderr
 
 
 @pytest.mark.parametrize("command", [("compare", "HEAD"), ("check-lock",), ("benchmark",), ("new-data", "own")])

@@ -18,6 +18,7 @@ ORDER = (
     "export",
     "evaluation",
     "inference",
+    "web",
     "serve",
     "report",
     "review",

@@ -21,7 +21,7 @@ from facemask.dataset.split import DROPPED, SPLIT
 from tests.imports import only_docstring
 
 ROOT = Path(__file__).parents[1]
-AFTER_TRAINING = ["evaluate", "export", "robustness", "explain", "report"]
+AFTER_TRAINING = ["evaluate", "export", "web", "robustness", "explain", "report"]
 STAGES = ("download@sample", "merge", "group", "split", "render", "backbone", "train", "unseen", *AFTER_TRAINING)
 TINY: dict[str, Any] = {
     "sources.sample.per_class": 12,
@@ -163,6 +163,7 @@ def test_a_run_from_nothing_gives_the_same_lock(built: Path, tmp_path: Path) -> 
         ("train.sampling", "image", "train unseen"),
         ("evaluate.batch_size", 2, "evaluate"),
         ("export.parity_images", 2, "export"),
+        ("web.enabled", True, "web"),
         ("robustness.images", 0, "robustness"),
         ("explain.right", 1, "explain"),
         ("unseen.enabled", True, "unseen"),

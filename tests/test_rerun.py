@@ -49,7 +49,9 @@ def edit(path: Path) -> None:
         file.write("\nEDITED = True\n")
 
 
-@pytest.mark.parametrize("package", ["cli", "evaluation", "export", "inference", "presentation", "report", "review"])
+@pytest.mark.parametrize(
+    "package", ["cli", "evaluation", "export", "inference", "presentation", "report", "review", "web"]
+)
 def test_an_edit_of_code_that_training_does_not_use_does_not_train_again(project: Path, package: str) -> None:
     modules = list((project / "facemask" / package).rglob("*.py"))
     assert modules

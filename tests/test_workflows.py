@@ -70,6 +70,13 @@ def own_lines(job: Job) -> list[str]:
     return [script for script in scripts if script]
 
 
+def install_browser(folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run `.ci/browser` where there are no commands but those in `folder`."""
+    script = str(ROOT / ".ci" / "browser")
+    command = ["/bin/bash", script]
+    return subprocess.run(command, env={"PATH": str(folder)}, capture_output=True, text=True, check=False)
+
+
 def steps() -> list[tuple[Path, dict[str, Any]]]:
     return [(path, step) for path in WORKFLOWS for job in load(path)["jobs"].values() for step in job["steps"]]
 
@@ -219,6 +226,34 @@ def test_every_script_is_run_by_a_test() -> None:
 def test_the_tests_are_those_of_the_gate(file: str) -> None:
     (job,) = [one for one in jobs() if (one.file, one.name) == (file, "test")]
     assert job.scripts == (".ci/run",)
+
+
+def test_the_gate_installs_a_browser_for_the_tests_of_the_page(tmp_path: Path) -> None:
+    write_command(tmp_path / "id", "echo 0")
+    write_command(tmp_path / "apt-get", f'echo "$*" >> {tmp_path}/log')
+    assert install_browser(tmp_path).returncode == 0
+    (update, install) = (tmp_path / "log").read_text(encoding="utf-8").splitlines()
+    assert update.startswith("update")
+    assert "chromium" in install.split()
+
+
+def test_where_there_is_a_browser_none_is_installed(tmp_path: Path) -> None:
+    write_command(tmp_path / "chromium", "")
+    write_command(tmp_path / "apt-get", f"touch {tmp_path}/log")
+    assert install_browser(tmp_path).returncode == 0
+    assert not (tmp_path / "log").exists()
+
+
+def test_the_gate_goes_on_where_no_browser_can_be_installed(tmp_path: Path) -> None:
+    assert install_browser(tmp_path).returncode == 0
+    write_command(tmp_path / "id", "echo 0")
+    write_command(tmp_path / "apt-get", "exit 1")
+    assert install_browser(tmp_path).returncode == 0
+
+
+def write_command(path: Path, script: str) -> None:
+    path.write_text(f"#!/bin/bash\n{script}\n", encoding="utf-8")
+    path.chmod(0o755)
 
 
 def test_the_nightly_workflow_runs_the_tests_that_the_gate_leaves_out() -> None:

@@ -10,11 +10,11 @@ import typer
 
 from facemask.cli.retrain import new_data, publish, retrain
 from facemask.cli.review import check_lock, compare, gate, review
-from facemask.cli.use import benchmark, predict, publish_model, serve, summary, watch
+from facemask.cli.use import benchmark, page, predict, publish_model, serve, summary, watch
 from facemask.core.errors import FacemaskError, unusable_path
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Use the model": (predict, watch, serve, benchmark, summary, publish_model),
+    "Use the model": (predict, watch, page, serve, benchmark, summary, publish_model),
     "Review a change": (compare, gate, review, check_lock),
     "Keep it trained": (new_data, retrain, publish),
 }

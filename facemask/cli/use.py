@@ -1,9 +1,9 @@
-"""Commands that use a trained model: predict, watch, serve, benchmark, summary, publish-model."""
+"""Commands that use a trained model: predict, watch, page, serve, benchmark, summary, publish-model."""
 
 import json
 import sys
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -149,6 +149,28 @@ def watch(
         raise typer.Exit(128 + stop.number)
 
 
+def page(
+    folder: Annotated[Path, typer.Option(help="Folder with the page.")] = PAGE,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 for any free one.")] = 8765,
+    open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
+) -> None:
+    """Open the browser page, which finds and classifies faces by itself.
+
+    Serves the folder on 127.0.0.1, for this machine only, until Ctrl-C. The
+    page uploads nothing: photographs and camera pictures stay in the browser.
+    """
+    import webbrowser
+
+    from facemask.web.server import address, make_server
+
+    with make_server(folder, port) as server:
+        print(f"{address(server)}  (Ctrl-C ends it)", flush=True)
+        if open_browser:
+            webbrowser.open(address(server))
+        with suppress(KeyboardInterrupt):
+            server.serve_forever()
+
+
 def serve(
     model: ModelFolder = EXPORT,
     rev: Annotated[
@@ -172,6 +194,7 @@ def serve(
             show_default="of --rev",
         ),
     ] = "",
+    page: Annotated[Path, typer.Option(help="Folder with the browser page, shown at / if it is there.")] = PAGE,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Images worked on at the same time.", show_default="number of cores")
     ] = None,
@@ -237,6 +260,7 @@ def serve(
             port=port,
             api_key=api_key,
             revision=revision or (folder.name if rev else ""),  # the cache has a folder for each commit
+            page=page,
         )
     )
     raise typer.Exit(128 + stopped_by)

@@ -269,6 +269,12 @@ class ExportParams(Settings):
     seed: Seed = 1
 
 
+class WebParams(Settings):
+    """Whether the browser page is written."""
+
+    enabled: bool = False
+
+
 class RobustnessParams(Settings):
     """Number of test images that are corrupted in every way; 0 turns it off."""
 
@@ -332,6 +338,7 @@ class Params(Settings):
     train: TrainParams
     evaluate: EvaluateParams
     export: ExportParams
+    web: WebParams = WebParams()
     robustness: RobustnessParams
     explain: ExplainParams
     unseen: UnseenParams

@@ -190,6 +190,23 @@ def write_detector(folder: Path) -> None:
     write_bytes(folder / DETECTOR_FILE, fetch_member(DETECTOR))
 
 
+def specification() -> dict[str, Any]:
+    """Return the constants of the detection, for programs in other languages that are to find the same faces."""
+    return {
+        "levels": LEVELS,
+        "anchors": _ANCHORS,
+        "tiles_share": _TILES_SHARE,
+        "rim": _RIM,
+        "never": _NEVER,
+        "maybe": _MAYBE,
+        "doubt": _DOUBT,
+        "second_look": _SECOND_LOOK,
+        "same": _SAME,
+        "inside": _INSIDE,
+        "min_score": MIN_SCORE,
+    }
+
+
 def _anchors() -> NDArray[np.float64]:
     """Return the points that the model's boxes are given relative to: (896, 2), in pixels of its input."""
     grids = []

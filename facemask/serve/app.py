@@ -31,12 +31,12 @@ from facemask.serve.engine import Busy, Engine, Model
 from facemask.serve.metrics import CONTENT_TYPE, Metrics
 from facemask.serve.settings import Settings
 from facemask.serve.uploads import JSON, LATER, MULTIPART, RAW, Bodies, EncodedImages, Upload, is_raw, unpack
+from facemask.web.server import PAGE
 
 VERSION_HEADER = "X-Model-Version"
 REVISION_HEADER = "X-Model-Revision"
 KEY_HEADER = "X-API-Key"
 _SCHEMAS = "#/components/schemas/{model}"
-WEB = "web"  # in the export folder: the page that is shown at /
 
 _LAST_LIMIT = 3  # time limits: to arrive, to be answered, to be taken by the client
 _OF_THE_ADDRESS = {
@@ -140,9 +140,8 @@ def create_app(settings: Settings, engine: Engine) -> FastAPI:
     allowed = [Depends(_key_check(settings.api_key))] if settings.api_key else []
     app.include_router(_health(engine))
     app.include_router(_prediction(settings, engine, metrics), dependencies=allowed)
-    web = settings.model / WEB
-    if web.is_dir():
-        app.mount("/", StaticFiles(directory=web, html=True), name=WEB)
+    if (settings.page / PAGE).is_file():
+        app.mount("/", StaticFiles(directory=settings.page, html=True), name="page")
     else:
         app.get("/", include_in_schema=False)(_no_page)
     return app

@@ -46,6 +46,7 @@ class Settings:
         port: 0 for any free one.
         api_key: what clients must send; "" for no key. Not shown when the settings are printed.
         revision: git revision of the model; "" if unknown.
+        page: folder with the browser page, shown at /; one without the page is left out.
     """
 
     model: Path
@@ -56,3 +57,4 @@ class Settings:
     port: int = PORT
     api_key: str = field(default="", repr=False)
     revision: str = ""
+    page: Path = Path("web")

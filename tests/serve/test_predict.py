@@ -133,15 +133,14 @@ def test_without_a_page_there_is_a_link_to_the_documentation(server: Running) ->
     assert (answer.status_code, "href='docs'" in answer.text) == (200, True)
 
 
-def test_the_page_of_the_export_is_shown(photo_export: Path, tmp_path: Path, files: Files) -> None:
-    for file in photo_export.iterdir():
-        (tmp_path / "export").mkdir(exist_ok=True)
-        (tmp_path / "export" / file.name).symlink_to(file)
-    (tmp_path / "export" / "web").mkdir()
-    (tmp_path / "export" / "web" / "index.html").write_text("<h1>page</h1>")
-    running = Running(tmp_path / "export", tmp_path)
+def test_the_browser_page_is_shown(photo_export: Path, tmp_path: Path, files: Files) -> None:
+    page = tmp_path / "page"
+    page.mkdir()
+    (page / "index.html").write_text("<h1>page</h1>")
+    (tmp_path / "secret.txt").write_text("outside")
+    running = Running(photo_export, tmp_path, "--page", str(page))
     assert running.client.get("/").text == "<h1>page</h1>"
-    assert running.client.get("/..%2flabels.json").status_code == 404
+    assert running.client.get("/..%2fsecret.txt").status_code == 404
     assert running.client.post("/predict", content=files["one.png"].read_bytes()).status_code == 200
     running.stop()
 

@@ -1,0 +1,1 @@
+"""The browser page: its files, the runtime, and a local server."""
