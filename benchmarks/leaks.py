@@ -10,8 +10,8 @@ them share more than drawn portraits or photographs do. Of 20 images, 14 are for
 test. The first `--planted` validation and test images are heavy copies (`benchmarks/copies.py`) of training images.
 
 Each number of images is the beginning of the same set, so that all of them hold the same leaks. The check that the
-stage `split` makes and, up to `--exact-up-to` images, the exact search run one after the other, each in a process of
-its own. `found` is the share of the planted leaks that are suspicious and named with the right training image, `recall`
+stage `split` makes and, up to `--exact-up-to` images, the exact search (where that is another) run one after the other,
+each in a process of its own. `found` is the share of the planted leaks that are suspicious and named with the right training image, `recall`
 the share of those found by the exact search that the check finds too. Other pairs that are suspicious are counted as
 `others`. Seconds are by the clock, of the processors in brackets.
 """
@@ -169,7 +169,7 @@ def show_growth(arguments: argparse.Namespace, folder: Path) -> None:
         found = right(checked, planted)
         cells = [str(size), search, _seconds(checked), f"{checked.megabytes:.0f}", f"{len(found) / len(planted):.3f}"]
         cells.append(str(len(checked.suspicious) - len(found)))
-        if size <= arguments.exact_up_to:
+        if search != "exact" and size <= arguments.exact_up_to:
             exact = check_alone(folder / "images.zip", size, "exact")
             of_exact = right(exact, planted)
             recall = len(found & of_exact) / len(of_exact) if of_exact else math.nan
