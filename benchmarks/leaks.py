@@ -11,9 +11,9 @@ test. The first `--planted` validation and test images are heavy copies (`benchm
 
 Each number of images is the beginning of the same set, so that all of them hold the same leaks. The check that the
 stage `split` makes and, up to `--exact-up-to` images, the exact search (where that is another) run one after the other,
-each in a process of its own. `found` is the share of the planted leaks that are suspicious and named with the right training image, `recall`
-the share of those found by the exact search that the check finds too. Other pairs that are suspicious are counted as
-`others`. Seconds are by the clock, of the processors in brackets.
+each in a process of its own. `found` is the share of the planted leaks that are suspicious and named with the right
+training image, `recall` the share of those found by the exact search that the check finds too. Other pairs that are
+suspicious are counted as `others`. Seconds are by the clock, of the processors in brackets.
 """
 
 import argparse
