@@ -6,10 +6,9 @@ apart best in spite of being turned, sheared, zoomed and shifted (linear discrim
 training images and warped copies of them), and scaled to length 1.
 
 The index of descriptors is FAISS's: flat, then a graph (HNSW, Malkov and Yashunin 2018), whose search hardly grows with
-the number of images. usearch 2.26 found as much in twice the time, hnswlib has no wheels, and inverted lists (IVF) of
-FAISS overlooked several times as many. Built and searched by one thread, the graph is the same each time. FAISS brings
-its own OpenMP, which on macOS may not share a process with that of scikit-learn: it is imported where it is used, and
-the stage `split` imports neither scikit-learn nor TensorFlow.
+the number of images. Inverted lists overlooked more in the same time, usearch took longer, hnswlib has no wheels. Built
+by one thread, the graph is the same each time. FAISS brings its own OpenMP, which on macOS may not share a process with
+scikit-learn's, so it is imported where it is used; the stage `split` imports neither scikit-learn nor TensorFlow.
 """
 
 from collections.abc import Iterable, Iterator
