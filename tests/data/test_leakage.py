@@ -9,12 +9,14 @@ import pandas as pd
 import pytest
 
 from benchmarks.copies import heavy_copy
+from benchmarks.leaks import composed
 from facemask.core.errors import FacemaskError
 from facemask.core.params import LeakParams
+from facemask.data.leak_candidates import EXACT_UP_TO, FLAT_UP_TO, Search, suitable_search
 from facemask.data.leakage import LEAKS, check_leaks, similar_pairs
 from facemask.data.sources.sample import draw_sample
 from facemask.dataset.archive import Archive, write_archive
-from facemask.dataset.decode import decode
+from facemask.dataset.decode import decode, resize
 
 SETTINGS = LeakParams(shown=3)
 ALL = LeakParams(shown=500)
@@ -31,7 +33,12 @@ def png(pixels: np.ndarray) -> bytes:
     return cv2.imencode(".png", cv2.cvtColor(pixels, cv2.COLOR_RGB2BGR))[1].tobytes()
 
 
-def pairs_of(folder: Path, parts: dict[str, list[np.ndarray]], settings: LeakParams = SETTINGS) -> pd.DataFrame:
+def pairs_of(
+    folder: Path,
+    parts: dict[str, list[np.ndarray]],
+    settings: LeakParams = SETTINGS,
+    search: Search | None = None,
+) -> pd.DataFrame:
     """The most similar pairs of an archive that is made of the pictures of each part."""
     members = {
         f"{part}/{n:02}.png": png(pixels) for part, pictures in parts.items() for n, pixels in enumerate(pictures)
@@ -39,7 +46,7 @@ def pairs_of(folder: Path, parts: dict[str, list[np.ndarray]], settings: LeakPar
     write_archive(folder / "images.zip", sorted(members.items()))
     table = pd.DataFrame({"id": list(members), "part": [name.split("/")[0] for name in members]})
     with Archive(folder / "images.zip") as archive:
-        return similar_pairs(archive, table, settings)
+        return similar_pairs(archive, table, settings, search)
 
 
 def jpeg(pixels: np.ndarray) -> np.ndarray:
@@ -168,3 +175,86 @@ def test_the_list_is_read_back_as_it_was_written(tmp_path: Path, portraits: list
     LEAKS.write(tmp_path / "leaks.csv", pairs)
     assert (tmp_path / "leaks.csv").read_text().splitlines()[1] == "test/00.png,test,train/05.png,1.0,1"
     pd.testing.assert_frame_equal(LEAKS.read(tmp_path / "leaks.csv"), pairs)
+
+
+# --- many training images ---------------------------------------------------------------------------------------------
+
+INDEXED: tuple[Search, ...] = ("flat", "graph")
+LEAKS_AMONG_MANY = 100
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory: pytest.TempPathFactory, portraits: list[np.ndarray]) -> tuple[Path, pd.DataFrame]:
+    """An archive of 800 different training pictures and heavy copies of the first of them, and its table."""
+    base = [resize(pixels, 128) for pixels in portraits]
+    pictures = {f"train/{n:03}.png": composed(base, n, seed=1) for n in range(800)}
+    rng = np.random.default_rng(2)
+    copies = {f"test/{n:03}.png": heavy_copy(composed(base, n, seed=1), rng) for n in range(LEAKS_AMONG_MANY)}
+    path = tmp_path_factory.mktemp("many") / "images.zip"
+    write_archive(path, [(name, png(pixels)) for name, pixels in sorted({**pictures, **copies}.items())])
+    names = [*pictures, *copies]
+    return path, pd.DataFrame({"id": names, "part": [name.split("/")[0] for name in names]})
+
+
+def pairs_among(many: tuple[Path, pd.DataFrame], search: Search, step: int = 1) -> pd.DataFrame:
+    """All pairs of the archive; with step -1, from the rows of the table in reverse."""
+    path, table = many
+    with Archive(path) as archive:
+        return similar_pairs(archive, table[::step], ALL, search)
+
+
+def leaks_found(pairs: pd.DataFrame) -> set[str]:
+    suspicious = pairs[pairs["suspicious"]]
+    return {pair.id for pair in suspicious.itertuples() if Path(pair.id).stem == Path(pair.train_id).stem}
+
+
+def test_the_index_finds_what_the_exact_search_finds(many: tuple[Path, pd.DataFrame]) -> None:
+    exact = leaks_found(pairs_among(many, "exact"))
+    assert len(exact) >= LEAKS_AMONG_MANY / 3
+    for search in INDEXED:
+        pairs = pairs_among(many, search)
+        assert len(pairs) == LEAKS_AMONG_MANY
+        assert len(leaks_found(pairs) & exact) >= 0.99 * len(exact), search
+
+
+def test_the_graph_finds_the_same_each_time_whatever_the_order_of_the_table(many: tuple[Path, pd.DataFrame]) -> None:
+    pd.testing.assert_frame_equal(pairs_among(many, "graph"), pairs_among(many, "graph", step=-1))
+
+
+@pytest.mark.parametrize("search", INDEXED)
+@pytest.mark.parametrize("count", [1, 2, 5])
+def test_an_index_of_few_training_images_finds_a_copy(
+    tmp_path: Path, portraits: list[np.ndarray], search: Search, count: int
+) -> None:
+    copy = np.ascontiguousarray(portraits[0][:, ::-1])
+    pairs = pairs_of(tmp_path, {"train": portraits[:count], "test": [copy]}, search=search)
+    assert list(pairs["train_id"]) == ["train/00.png"]
+    assert pairs["suspicious"].all()
+
+
+@pytest.mark.parametrize("search", INDEXED)
+@pytest.mark.parametrize("missing", ["train", "test"])
+def test_an_index_without_training_or_test_images_has_no_pairs(
+    tmp_path: Path, portraits: list[np.ndarray], search: Search, missing: str
+) -> None:
+    parts = {"train": portraits[:2], "test": portraits[2:4]} | {missing: []}
+    assert pairs_of(tmp_path, parts, search=search).empty
+
+
+@pytest.mark.parametrize("search", INDEXED)
+def test_in_an_index_flat_pictures_are_like_nothing(
+    tmp_path: Path, portraits: list[np.ndarray], search: Search
+) -> None:
+    black = np.zeros((64, 64, 3), np.uint8)
+    for train in ([black, portraits[0]], [black, black]):
+        pairs = pairs_of(tmp_path, {"train": train, "test": [black, portraits[1]]}, ALL, search)
+        assert len(pairs) == 2
+        assert not pairs["suspicious"].any()
+
+
+@pytest.mark.parametrize(
+    ("count", "search"),
+    [(1, "exact"), (EXACT_UP_TO, "exact"), (EXACT_UP_TO + 1, "flat"), (FLAT_UP_TO, "flat"), (FLAT_UP_TO + 1, "graph")],
+)
+def test_the_search_follows_from_the_number_of_training_images(count: int, search: Search) -> None:
+    assert suitable_search(count) == search
