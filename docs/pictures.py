@@ -50,7 +50,9 @@ def mark_video_call(target: Path) -> None:
         people = drawn_portraits(per_class=CALLERS // 3 + 1, seed=UNSEEN_SEED)[:CALLERS]
         Image.fromarray(video_call(people, columns=CALLERS // 2)).save(photo, quality=95)
         command = [sys.executable, "-m", "facemask", "predict", str(photo), "--model", str(ROOT / "export")]
-        subprocess.run([*command, "--pictures", str(target.parent)], check=True, stdout=subprocess.DEVNULL)
+        marked = Path(folder) / "marked"
+        subprocess.run([*command, "--pictures", str(marked)], check=True, stdout=subprocess.DEVNULL)
+        shutil.copyfile(marked / target.name, target)
 
 
 if __name__ == "__main__":
