@@ -95,12 +95,24 @@ def test_a_command_that_needs_the_pipeline_says_how_to_get_it(light: dict[str, s
     )
 
 
-def test_publishing_names_the_extra_hub(tmp_path: Path) -> None:
-    (tmp_path / "sitecustomize.py").write_text(BLOCK.format(modules={"huggingface_hub"}), encoding="utf-8")
-    done = facemask({**os.environ, "PYTHONPATH": str(tmp_path)}, "publish-model", "somebody/facemask")
+@pytest.mark.parametrize(
+    ("extra", "module", "command"),
+    [
+        ("hub", "huggingface_hub", ("publish-model", "somebody/facemask")),
+        ("serve", "fastapi", ("serve", "--model")),
+        ("serve", "prometheus_client", ("serve", "--model")),
+        ("serve", "python_multipart", ("serve", "--model")),
+    ],
+)
+def test_giving_the_model_to_others_names_its_extra(
+    photo_export: Path, tmp_path: Path, extra: str, module: str, command: tuple[str, ...]
+) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BLOCK.format(modules={module}), encoding="utf-8")
+    model = [str(photo_export)] if command[-1] == "--model" else []
+    done = facemask({**os.environ, "PYTHONPATH": str(tmp_path)}, *command, *model)
     assert (done.returncode, done.stderr) == (
         1,
-        "error: this command needs huggingface_hub, which is not installed; run pip install 'facemask-pipeline[hub]'\n",
+        f"error: this command needs {module}, which is not installed; run pip install 'facemask-pipeline[{extra}]'\n",
     )
 
 

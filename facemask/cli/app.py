@@ -8,20 +8,23 @@ from typing import Annotated
 
 import typer
 
+from facemask.cli.deploy import page, publish_model, serve
 from facemask.cli.retrain import new_data, publish, retrain
 from facemask.cli.review import check_lock, compare, gate, review
-from facemask.cli.use import benchmark, page, predict, publish_model, serve, summary, watch
+from facemask.cli.use import benchmark, predict, summary, watch
 from facemask.core.errors import FacemaskError, unusable_path
 
 GROUPS: dict[str, tuple[Callable[..., None], ...]] = {
-    "Use the model": (predict, watch, page, serve, benchmark, summary, publish_model),
+    "Use the model": (predict, watch, benchmark, summary),
+    "Give it to others": (page, serve, publish_model),
     "Review a change": (compare, gate, review, check_lock),
     "Keep it trained": (new_data, retrain, publish),
 }
 
 DISTRIBUTION = "facemask-pipeline"
 
-_PACKAGES = {"dvc_data": "dvc-data", "github": "pygithub", "multipart": "python-multipart", "sklearn": "scikit-learn"}
+# Where the name of a module is not that of its package with hyphens.
+_PACKAGES = {"github": "pygithub", "huggingface-hub": "huggingface_hub", "sklearn": "scikit-learn"}
 
 
 def _print_version(requested: bool) -> None:
@@ -74,7 +77,8 @@ def main() -> None:
 
 def _extra_with(module: str) -> str | None:
     """Name the extra of this distribution that brings a module; None if there is none."""
-    package = _PACKAGES.get(module.split(".")[0], module.split(".")[0]).lower()
+    name = module.partition(".")[0].replace("_", "-").lower()
+    package = _PACKAGES.get(name, name)
     for requirement in requires(DISTRIBUTION) or []:
         match = re.match(r"([\w-]+).*; extra == ['\"](\w+)['\"]", requirement)
         if match and match[1].lower() == package:
