@@ -9,17 +9,18 @@ import json
 import os
 import re
 import subprocess
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from tests.loopback import LoopbackServer
 
 NAME = "somebody/masks"
 TOKEN = "ghp_the-bots-own"
 
 
-class GitHubServer:
+class GitHubServer(LoopbackServer):
     """Serves one repository; a context manager.
 
     Attributes:
@@ -36,23 +37,7 @@ class GitHubServer:
         self.comments: list[tuple[int, str]] = []
         self.requests: list[tuple[str, str, str]] = []
         self.fail: dict[str, tuple[int, str]] = {}
-        server = self
-
-        class Handler(_Handler):
-            github = server
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        super().__init__(_Handler, github=self)
 
     @property
     def clone_url(self) -> str:

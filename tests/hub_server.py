@@ -20,15 +20,16 @@ import re
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import yaml
+
+from tests.loopback import LoopbackServer
 
 TOKEN = "hf_the-authors-own"
 OWNER = "somebody"
@@ -60,7 +61,7 @@ class Repository:
         return self.branches["main"]
 
 
-class HubServer:
+class HubServer(LoopbackServer):
     """Serves repositories; a context manager.
 
     Attributes:
@@ -75,23 +76,7 @@ class HubServer:
         self.requests: list[tuple[str, str]] = []
         self.fail: dict[str, tuple[int, str]] = {}
         self.store: dict[str, bytes] = {}
-        server = self
-
-        class Handler(_Handler):
-            hub = server
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self.address = f"http://127.0.0.1:{self._http.server_address[1]}"
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._http.shutdown()
-        self._http.server_close()
+        super().__init__(_Handler, hub=self)
 
     def environment(self, home: Path, xet: bool) -> dict[str, str]:
         """A whole environment that leads the client here, with the token and with nothing of the user's own."""

@@ -21,10 +21,11 @@ import threading
 import zipfile
 from collections import deque
 from collections.abc import Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
-from typing import Self
 from urllib.parse import urlsplit
+
+from tests.loopback import LoopbackServer
 
 METADATA = "/api/v1/datasets.DatasetApiService/GetDatasetMetadata"
 NEWEST = "/api/v1/datasets.DatasetApiService/GetDataset"
@@ -43,7 +44,7 @@ def zipped(content: Mapping[str, bytes], comment: bytes = b"") -> bytes:
     return buffer.getvalue()
 
 
-class KaggleServer:
+class KaggleServer(LoopbackServer):
     """Serves sets, counts what is asked, and fails on demand; a context manager.
 
     Attributes:
@@ -70,29 +71,16 @@ class KaggleServer:
         self.damage = bytes
         self.ranges = True
         self.newest_client = "2.2.4"
-        server = self
-
-        class Handler(_Handler):
-            kaggle = server
-
-        self._http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._http.daemon_threads = True
-        self._thread = threading.Thread(target=self._http.serve_forever, args=(0.05,), daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
+        super().__init__(_Handler, kaggle=self)
 
     def __exit__(self, *_: object) -> None:
         self.go_on.set()
-        self._http.shutdown()
-        self._http.server_close()
+        super().__exit__()
 
     @property
     def variables(self) -> dict[str, str]:
         """Environment variables that lead the client here."""
-        proxy = f"http://127.0.0.1:{self._http.server_address[1]}"
-        here = {"http_proxy": proxy, "HTTP_PROXY": proxy, "no_proxy": "", "NO_PROXY": ""}
+        here = {"http_proxy": self.address, "HTTP_PROXY": self.address, "no_proxy": "", "NO_PROXY": ""}
         return here | {"KAGGLE_API_ENVIRONMENT": "LOCALHOST"}
 
     def environment(self, home: Path) -> dict[str, str]:
