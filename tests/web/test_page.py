@@ -20,6 +20,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from facemask.core.classes import TITLES
+from tests.dataset import test_colour as colour
 from tests.photos import group
 from tests.web.pages import add_photographs, open_page, serve, wait_until
 
@@ -165,6 +166,30 @@ def test_one_marked_photograph_can_be_saved(filled: Page) -> None:
     with filled.expect_download() as waiting:
         filled.get_by_role("button", name="Save two, people.jpg with marked faces").click()
     assert waiting.value.suggested_filename == "two, people-marked.jpg"
+
+
+def test_a_photograph_whose_colours_browsers_convert_otherwise_says_so(page: Page, tmp_path: Path) -> None:
+    people = colour.image(group(HEADS, width=640, height=480))
+    for space in ("cmyk", "p3"):
+        managed = people.icc_transform(space, input_profile="srgb", **colour.MANAGED)
+        (tmp_path / f"{space}.jpg").write_bytes(colour.encoded(managed, "jpeg"))
+    add_photographs(page, [tmp_path / "cmyk.jpg", tmp_path / "p3.jpg"])
+    inks, wide = (article.inner_text() for article in page.locator("article").all())
+    assert "a little differently from facemask predict" in inks
+    assert "differently" not in wide
+    page.click("#clear")
+
+
+def test_a_photograph_without_its_end_is_shown_and_saved(page: Page, photographs: list[Path], tmp_path: Path) -> None:
+    (tmp_path / "cut.jpg").write_bytes(photographs[0].read_bytes()[:-2])
+    add_photographs(page, [tmp_path / "cut.jpg"])
+    image = "document.querySelector('article img')"
+    wait_until(lambda: page.evaluate(f"{image}.complete && {image}.naturalWidth") == 640)
+    with page.expect_download() as waiting:
+        page.get_by_role("button", name="Save cut.jpg with marked faces").click()
+    with Image.open(waiting.value.path()) as marked:
+        assert marked.size == (640, 480)
+    page.click("#clear")
 
 
 def test_photographs_can_be_dropped_and_pasted(page: Page) -> None:

@@ -81,7 +81,7 @@ async function enqueue(files, worker, words) {
 async function predict(file, worker) {
   try {
     const prediction = await worker.ask("photograph", { file });
-    return { name: file.name, address: URL.createObjectURL(prediction.upright), problem: "", ...prediction };
+    return { name: file.name, address: URL.createObjectURL(prediction.shown), problem: "", ...prediction };
   } catch (error) {
     return { name: file.name, width: 0, height: 0, faces: [], problem: error.reason || error.message };
   }

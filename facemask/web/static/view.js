@@ -33,7 +33,8 @@ export function showFile(result, words, onSave) {
   const save = element("button", { type: "button", onclick: () => onSave(result) }, "Save marked photograph");
   save.setAttribute("aria-label", `Save ${result.name} with marked faces`);
   const buttons = element("p", { className: "buttons" }, save);
-  return element("article", {}, heading, photo, listOfFaces(result.faces, words), buttons);
+  const note = element("p", { className: "hint", hidden: !words.note(result) }, words.note(result));
+  return element("article", {}, heading, photo, listOfFaces(result.faces, words), note, buttons);
 }
 
 /** Replace the frames over a photograph or the camera. */
