@@ -19,7 +19,7 @@ const PROBLEMS = {
 };
 
 const OTHER_COLOURS =
-  "Browsers convert colours by the profile of this file a little differently from facemask predict, whose answers may differ.";
+  "Browsers convert the colour profile of this file in their own way: the answers of facemask predict may differ a little.";
 
 /** Turn answers into what a person sees and hears. */
 export class Words {

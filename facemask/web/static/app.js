@@ -66,22 +66,27 @@ async function enqueue(files, worker, words) {
   working = true;
   let done = 0;
   while (queue.length) {
-    const file = queue.shift();
-    say(`Photograph ${done + 1} of ${done + 1 + queue.length}: ${file.name} …`);
+    const waiting = queue;
+    const file = waiting.shift();
+    say(`Photograph ${done + 1} of ${done + 1 + waiting.length}: ${file.name} …`);
     const result = await predict(file, worker);
+    if (waiting !== queue) {
+      done = 0; // cleared meanwhile
+      continue;
+    }
     done++;
     results.push(result);
+    if (result.shown) result.address = URL.createObjectURL(result.shown);
     find("results").append(showFile(result, words, (one) => savePicture(one, words)));
     showCounts(words);
   }
   working = false;
-  say(summaryOf(words));
+  say(results.length ? summaryOf(words) : "");
 }
 
 async function predict(file, worker) {
   try {
-    const prediction = await worker.ask("photograph", { file });
-    return { name: file.name, address: URL.createObjectURL(prediction.shown), problem: "", ...prediction };
+    return { name: file.name, problem: "", ...(await worker.ask("photograph", { file })) };
   } catch (error) {
     return { name: file.name, width: 0, height: 0, faces: [], problem: error.reason || error.message };
   }
@@ -137,6 +142,7 @@ function runCamera(worker, words) {
   find("camera-start").onclick = async () => {
     find("camera-start").disabled = true;
     find("camera").hidden = false;
+    find("camera-stop").focus();
     say("The camera runs; its pictures are not kept.");
     try {
       await camera.run((bitmap) => worker.ask("frame", { bitmap }, [bitmap]), show);

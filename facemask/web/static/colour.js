@@ -10,8 +10,8 @@ const AVIF_PROFILES = ["colrprof", "colrrICC"];
 
 /**
  * Say how the colours of a file are to be converted.
- * @returns {Promise<"none" | "exactly" | "nearly">} "nearly" if the profile has tables instead of formulas, as those of
- *   printing inks: browsers read them with another rendering intent, and leave black as it is
+ * @returns {Promise<"none" | "exactly" | "nearly">} "nearly" if the profile leads to Lab by tables, as those of printing
+ *   inks, which browsers read in their own way
  */
 export async function conversionOf(bytes, format) {
   const { profile, space } = await profileOf(bytes, format);

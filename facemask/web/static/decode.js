@@ -185,7 +185,7 @@ function swapRedAndBlue(pixels) {
  * @returns {{format: string, width: number, height: number, problem: string, complete: boolean}} sizes are 0 where they
  *   are not known; `problem` is set where a browser cannot read the file, or might show it though it should not
  */
-export function inspect(bytes) {
+function inspect(bytes) {
   const header = { format: "", width: 0, height: 0, problem: "", complete: true };
   const start = text(bytes, 0, 12);
   const begins = (...signatures) => signatures.some((signature) => start.startsWith(signature));

@@ -15,9 +15,11 @@ export async function load(onProgress) {
       files[name] = await bytesOf(file, (bytes) => onProgress((loaded += bytes) / total));
     }),
   );
+  // A worker keeps the policy that it is created with: it may load its scripts from here, and connect to nothing.
+  addPolicy("connect-src 'none'");
   const worker = new Model();
   await worker.start({ base: new URL("./", document.baseURI).href, files, labels, settings });
-  forbidRequests();
+  addPolicy("default-src 'none'; style-src 'self'; img-src blob:; manifest-src 'self'");
   return { settings, labels, worker };
 }
 
@@ -100,10 +102,7 @@ async function keepForOffline(onProgress) {
   }
 }
 
-/** From here on, the browser refuses every connection, script and picture from outside this page. */
-function forbidRequests() {
-  const policy = document.createElement("meta");
-  policy.httpEquiv = "Content-Security-Policy";
-  policy.content = "default-src 'none'; style-src 'self'; img-src blob:; manifest-src 'self'";
-  document.head.append(policy);
+/** Have the browser refuse, from here on, what a Content-Security-Policy forbids; those from before stay in force. */
+function addPolicy(content) {
+  document.head.append(Object.assign(document.createElement("meta"), { httpEquiv: "Content-Security-Policy", content }));
 }

@@ -49,7 +49,7 @@ async function takeOver() {
 
 async function answer(request) {
   const url = new URL(request.url);
-  const name = url.href === self.registration.scope ? "index.html" : url;
+  const name = url.origin + url.pathname === self.registration.scope ? "index.html" : url;
   const cache = await caches.open(CACHE);
   return (await cache.match(name, { ignoreSearch: true })) ?? fetch(request);
 }
