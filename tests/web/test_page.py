@@ -385,14 +385,34 @@ def test_a_new_version_replaces_the_old_one(browser: Browser, web: Path, tmp_pat
     folder = shutil.copytree(web, tmp_path / "web")
     with browser.new_context() as context, serve(folder) as host:
         page = open_page(context.new_page(), f"{host}/")
-        for name in ("index.html", "sw.js"):
-            text = (folder / name).read_text(encoding="utf-8")
-            changed = text.replace("<h1>Face masks</h1>", "<h1>News</h1>").replace('"version": "', '"version": "new')
-            (folder / name).write_text(changed, encoding="utf-8")
+        publish_news(folder)
         open_page(page, f"{host}/")  # still the old one, while the new one is fetched
         wait_until(lambda: re.fullmatch(r"\S* \S* new\w+", page.evaluate("caches.keys().then(String)")))
         open_page(page, f"{host}/")
         assert page.inner_text("h1") == "News"
+
+
+def test_a_page_that_is_loading_gets_no_parts_of_a_new_version(browser: Browser, web: Path, tmp_path: Path) -> None:
+    folder = shutil.copytree(web, tmp_path / "web")
+    with browser.new_context() as context, serve(folder) as host:
+        page = open_page(context.new_page(), f"{host}/")
+        publish_news(folder)
+        page.goto(f"{host}/licences.txt")  # kept as well, and never done with loading models
+        page.evaluate(
+            "async () => { self.kept = await navigator.serviceWorker.getRegistration(); await kept.update(); }"
+        )
+        wait_until(lambda: page.evaluate("Boolean(kept.waiting)"))
+        assert "<h1>Face masks</h1>" in page.evaluate("fetch('index.html').then((answer) => answer.text())")
+        open_page(page, f"{host}/")
+        wait_until(lambda: re.fullmatch(r"\S* \S* new\w+", page.evaluate("caches.keys().then(String)")))
+
+
+def publish_news(folder: Path) -> None:
+    """Change the page in a folder, and the version with it."""
+    for name in ("index.html", "sw.js"):
+        text = (folder / name).read_text(encoding="utf-8")
+        changed = text.replace("<h1>Face masks</h1>", "<h1>News</h1>").replace('"version": "', '"version": "new')
+        (folder / name).write_text(changed, encoding="utf-8")
 
 
 def test_a_missing_file_is_named(browser: Browser, web: Path, tmp_path: Path) -> None:
