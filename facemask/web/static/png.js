@@ -5,7 +5,7 @@ import { crc32 } from "./zip.js";
 const START = 8;
 const COLOUR = ["cICP", "gAMA", "cHRM", "sRGB"]; // chunks that browsers apply and Pillow does not
 
-/** Size, kind of pixels and whether the data ends before the picture does. */
+/** Size, whether the pixels are grey, and whether the data ends before the picture does. */
 export function pngHeader(bytes) {
   if (bytes.length < 33) return { width: 0, height: 0, grey: false, truncated: true };
   const data = [...chunks(bytes)].filter(({ kind }) => kind === "IDAT");
@@ -17,15 +17,17 @@ export function pngHeader(bytes) {
   };
 }
 
-/** The embedded ICC profile, or null. */
+/** The embedded ICC profile, or its beginning; null if there is none that can be unpacked. */
 export async function pngProfile(bytes) {
   const chunk = [...chunks(bytes)].find(({ kind }) => kind === "iCCP");
   if (!chunk) return null;
   const content = bytes.subarray(chunk.start + 8, chunk.end - 4);
   const packed = content.subarray(content.indexOf(0) + 2); // behind its name and the method of packing
   try {
-    const stream = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate"));
-    return new Uint8Array(await new Response(stream).arrayBuffer());
+    const reader = new Blob([packed]).stream().pipeThrough(new DecompressionStream("deflate")).getReader();
+    const { value } = await reader.read(); // no more: a small file may unpack to gigabytes
+    await reader.cancel();
+    return value ?? null;
   } catch {
     return null;
   }
