@@ -3,7 +3,7 @@ import { Words } from "./answers.js";
 import { Camera, cameraProblem } from "./camera.js";
 import { load } from "./load.js";
 import { allMarked, download, marked, markedName, toCsv, toJson } from "./save.js";
-import { element, listOfFaces, shapeOf, showFile, showMarks } from "./view.js";
+import { element, fit, listOfFaces, shapeOf, showFile, showMarks } from "./view.js";
 
 const find = (id) => document.getElementById(id);
 const results = [];
@@ -135,6 +135,7 @@ async function saving(work) {
 function runCamera(worker, words) {
   const camera = new Camera(find("video"));
   const show = (prediction) => {
+    fit(find("video").parentElement, prediction);
     showMarks(find("camera-marks"), prediction, words);
     find("camera-text").replaceChildren(listOfFaces(prediction.faces, words));
     find("camera").dataset.pictures = Number(find("camera").dataset.pictures ?? 0) + 1;
@@ -143,7 +144,7 @@ function runCamera(worker, words) {
     find("camera-start").disabled = true;
     find("camera").hidden = false;
     find("camera-stop").focus();
-    say("The camera runs; its pictures are not kept.");
+    say("The camera starts; its pictures are not kept.");
     try {
       await camera.run((bitmap) => worker.ask("frame", { bitmap }, [bitmap]), show);
     } catch (error) {
