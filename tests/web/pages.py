@@ -22,13 +22,25 @@ PATIENCE = 60.0  # seconds; the machine may be busy with other tests
 LOAD = """async () => {
   const { load } = await import("./load.js");
   self.image = await import("./image.js"); // nothing can be imported after loading
+  self.decoding = await import("./decode.js");
   self.loaded = await load(() => {});
 }"""
 PREDICT = """async (encoded) => {
   const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
   try {
-    const { upright, ...prediction } = await loaded.worker.ask("photograph", { file: new Blob([bytes]) });
+    const { shown, ...prediction } = await loaded.worker.ask("photograph", { file: new Blob([bytes]) });
     return prediction;
+  } catch (error) {
+    return { problem: error.reason || String(error) };
+  }
+}"""
+
+DECODE = """async (encoded) => {
+  const bytes = Uint8Array.from(atob(encoded), (character) => character.charCodeAt(0));
+  try {
+    const { picture, colours } = await decoding.decode(new Blob([bytes]), 50);
+    const pixels = btoa(Array.from(picture.data, (level) => String.fromCharCode(level)).join(""));
+    return { width: picture.width, height: picture.height, pixels, colours };
   } catch (error) {
     return { problem: error.reason || String(error) };
   }

@@ -12,11 +12,14 @@ const PROBLEMS = {
   "empty file": "The file is empty.",
   "not an image": "The file is not an image.",
   "HEIC is not supported": "HEIC files are not supported. Save the photograph as JPEG.",
-  "not read by browsers": "Browsers cannot read TIFF and JPEG 2000. Save the photograph as JPEG or PNG.",
+  "not read by browsers": "Browsers cannot read this kind of file. Save the photograph as JPEG or PNG, in RGB.",
   "too large": "The photograph has more than MAX megapixels. Save a smaller copy.",
   truncated: "The file is incomplete: it ends before the picture does. Copy it again.",
   damaged: "The file is damaged: the picture cannot be read.",
 };
+
+const OTHER_COLOURS =
+  "Browsers convert the colour profile of this file in their own way: the answers of facemask predict may differ a little.";
 
 /** Turn answers into what a person sees and hears. */
 export class Words {
@@ -63,6 +66,11 @@ export class Words {
       "MAX",
       this.settings.max_megapixels,
     );
+  }
+
+  /** What there is to know about an answered photograph, or nothing. */
+  note({ colours }) {
+    return colours === "nearly" ? OTHER_COLOURS : "";
   }
 
   count(number) {

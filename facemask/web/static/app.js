@@ -3,7 +3,7 @@ import { Words } from "./answers.js";
 import { Camera, cameraProblem } from "./camera.js";
 import { load } from "./load.js";
 import { allMarked, download, marked, markedName, toCsv, toJson } from "./save.js";
-import { element, listOfFaces, shapeOf, showFile, showMarks } from "./view.js";
+import { element, fit, listOfFaces, shapeOf, showFile, showMarks } from "./view.js";
 
 const find = (id) => document.getElementById(id);
 const results = [];
@@ -66,22 +66,27 @@ async function enqueue(files, worker, words) {
   working = true;
   let done = 0;
   while (queue.length) {
-    const file = queue.shift();
-    say(`Photograph ${done + 1} of ${done + 1 + queue.length}: ${file.name} …`);
+    const waiting = queue;
+    const file = waiting.shift();
+    say(`Photograph ${done + 1} of ${done + 1 + waiting.length}: ${file.name} …`);
     const result = await predict(file, worker);
+    if (waiting !== queue) {
+      done = 0; // cleared meanwhile
+      continue;
+    }
     done++;
     results.push(result);
+    if (result.shown) result.address = URL.createObjectURL(result.shown);
     find("results").append(showFile(result, words, (one) => savePicture(one, words)));
     showCounts(words);
   }
   working = false;
-  say(summaryOf(words));
+  say(results.length ? summaryOf(words) : "");
 }
 
 async function predict(file, worker) {
   try {
-    const prediction = await worker.ask("photograph", { file });
-    return { name: file.name, address: URL.createObjectURL(prediction.upright), problem: "", ...prediction };
+    return { name: file.name, problem: "", ...(await worker.ask("photograph", { file })) };
   } catch (error) {
     return { name: file.name, width: 0, height: 0, faces: [], problem: error.reason || error.message };
   }
@@ -130,6 +135,7 @@ async function saving(work) {
 function runCamera(worker, words) {
   const camera = new Camera(find("video"));
   const show = (prediction) => {
+    fit(find("video").parentElement, prediction);
     showMarks(find("camera-marks"), prediction, words);
     find("camera-text").replaceChildren(listOfFaces(prediction.faces, words));
     find("camera").dataset.pictures = Number(find("camera").dataset.pictures ?? 0) + 1;
@@ -137,7 +143,8 @@ function runCamera(worker, words) {
   find("camera-start").onclick = async () => {
     find("camera-start").disabled = true;
     find("camera").hidden = false;
-    say("The camera runs; its pictures are not kept.");
+    find("camera-stop").focus();
+    say("The camera starts; its pictures are not kept.");
     try {
       await camera.run((bitmap) => worker.ask("frame", { bitmap }, [bitmap]), show);
     } catch (error) {

@@ -10,7 +10,7 @@ const NORMAL = Float32Array.from({ length: 256 }, (_, level) => Math.fround(leve
  */
 
 /** Turn pixels into what the detector's model takes. */
-export function normalised(view) {
+function normalised(view) {
   const values = new Float32Array(view.data.length);
   for (let i = 0; i < values.length; i++) values[i] = NORMAL[view.data[i]];
   return values;

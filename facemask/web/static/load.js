@@ -5,7 +5,15 @@
  * @param {(share: number) => void} onProgress called with 0 to 1
  */
 export async function load(onProgress) {
-  await keepForOffline(onProgress);
+  const registration = await keepForOffline(onProgress);
+  try {
+    return await loadModels(onProgress);
+  } finally {
+    if (registration) replaceByNewer(registration);
+  }
+}
+
+async function loadModels(onProgress) {
   const [settings, labels] = await Promise.all([json("settings.json"), json("model/labels.json")]);
   const total = Object.values(settings.heavy).reduce((sum, { bytes }) => sum + bytes, 0);
   let loaded = 0;
@@ -15,9 +23,11 @@ export async function load(onProgress) {
       files[name] = await bytesOf(file, (bytes) => onProgress((loaded += bytes) / total));
     }),
   );
+  // A worker keeps the policy that it is created with: it may load its scripts from here, and connect to nothing.
+  addPolicy("connect-src 'none'");
   const worker = new Model();
   await worker.start({ base: new URL("./", document.baseURI).href, files, labels, settings });
-  forbidRequests();
+  addPolicy("default-src 'none'; style-src 'self'; img-src blob:; manifest-src 'self'");
   return { settings, labels, worker };
 }
 
@@ -77,33 +87,42 @@ async function fetched(name) {
   return response;
 }
 
-/** Have the service worker fetch and keep all files; where there is none, the page works without. */
+/**
+ * Have the service worker fetch and keep all files; where there is none, the page works without.
+ * @returns {Promise<ServiceWorkerRegistration | null>}
+ */
 async function keepForOffline(onProgress) {
-  if (!("serviceWorker" in navigator)) return;
+  if (!("serviceWorker" in navigator)) return null;
   const { serviceWorker } = navigator;
   const listen = ({ data }) => onProgress(data.loaded);
   serviceWorker.addEventListener("message", listen);
   serviceWorker.startMessages();
   try {
     const registration = await serviceWorker.register("sw.js");
-    if (registration.active) return;
+    if (registration.active) return registration;
     const installing = registration.installing ?? registration.waiting;
     await new Promise((resolve) => {
       const check = () => ["activated", "redundant"].includes(installing.state) && resolve();
       installing.addEventListener("statechange", check);
       check();
     });
+    return registration;
   } catch {
-    // Private windows and plain http: without it the page only needs the network again next time.
+    return null; // private windows and plain http: the page needs the network again next time
   } finally {
     serviceWorker.removeEventListener("message", listen);
   }
 }
 
-/** From here on, the browser refuses every connection, script and picture from outside this page. */
-function forbidRequests() {
-  const policy = document.createElement("meta");
-  policy.httpEquiv = "Content-Security-Policy";
-  policy.content = "default-src 'none'; style-src 'self'; img-src blob:; manifest-src 'self'";
-  document.head.append(policy);
+/** Let a newer version of the page, once it is fetched, take the place of this one, which needs its files no more. */
+function replaceByNewer(registration) {
+  const replace = () => registration.waiting?.postMessage("replace");
+  registration.addEventListener("updatefound", () => registration.installing.addEventListener("statechange", replace));
+  registration.installing?.addEventListener("statechange", replace);
+  replace();
+}
+
+/** Have the browser refuse, from here on, what a Content-Security-Policy forbids; those from before stay in force. */
+function addPolicy(content) {
+  document.head.append(Object.assign(document.createElement("meta"), { httpEquiv: "Content-Security-Policy", content }));
 }

@@ -45,7 +45,7 @@ export function toJson(results) {
 
 /** One photograph with its faces marked, as JPEG in full size. */
 export async function marked(result, words) {
-  const bitmap = await createImageBitmap(result.upright);
+  const bitmap = await createImageBitmap(result.shown);
   const canvas = document.createElement("canvas");
   canvas.width = bitmap.width;
   canvas.height = bitmap.height;

@@ -1,5 +1,5 @@
-// Keeps the whole page, so that it works without a network. A new version is fetched completely before it replaces the
-// old one.
+// Keeps the whole page, so that it works without a network. A new version is fetched completely, and replaces the old one
+// when no page is loading: parts of both would not fit together.
 const ABOUT = "@CONTENT@";
 const PREFIX = `facemask ${self.registration.scope} `;
 const CACHE = PREFIX + ABOUT.version;
@@ -7,6 +7,8 @@ const CACHE = PREFIX + ABOUT.version;
 self.addEventListener("install", (event) => event.waitUntil(keepAll()));
 
 self.addEventListener("activate", (event) => event.waitUntil(takeOver()));
+
+self.addEventListener("message", () => self.skipWaiting()); // from a page that is loaded
 
 self.addEventListener("fetch", (event) => {
   if (event.request.method === "GET") event.respondWith(answer(event.request));
@@ -23,7 +25,7 @@ async function keepAll() {
     }
   };
   await Promise.all(Object.keys(ABOUT.files).map((name) => keep(cache, name, report)));
-  await self.skipWaiting();
+  if (!self.registration.active) await self.skipWaiting();
 }
 
 async function keep(cache, name, report) {
@@ -49,7 +51,7 @@ async function takeOver() {
 
 async function answer(request) {
   const url = new URL(request.url);
-  const name = url.href === self.registration.scope ? "index.html" : url;
+  const name = url.origin + url.pathname === self.registration.scope ? "index.html" : url;
   const cache = await caches.open(CACHE);
   return (await cache.match(name, { ignoreSearch: true })) ?? fetch(request);
 }

@@ -29,11 +29,17 @@ export function showFile(result, words, onSave) {
   showMarks(marks, result, words);
   resized.observe(marks);
   const photo = element("div", { className: "photo fixed" }, picture, marks);
-  photo.style.maxWidth = `min(100%, ${result.width}px, ${(80 * result.width) / result.height}vh)`;
+  fit(photo, result);
   const save = element("button", { type: "button", onclick: () => onSave(result) }, "Save marked photograph");
   save.setAttribute("aria-label", `Save ${result.name} with marked faces`);
   const buttons = element("p", { className: "buttons" }, save);
-  return element("article", {}, heading, photo, listOfFaces(result.faces, words), buttons);
+  const note = element("p", { className: "hint", hidden: !words.note(result) }, words.note(result));
+  return element("article", {}, heading, photo, listOfFaces(result.faces, words), note, buttons);
+}
+
+/** Show a photograph or the camera no larger than it is, and than the window. */
+export function fit(photo, { width, height }) {
+  photo.style.maxWidth = `min(100%, ${width}px, ${(80 * width) / height}vh)`;
 }
 
 /** Replace the frames over a photograph or the camera. */

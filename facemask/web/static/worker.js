@@ -61,8 +61,8 @@ async function start({ base, files, labels, settings }) {
 
   return {
     photograph: async ({ file }) => {
-      const { picture, turned } = await decoding.decode(file, settings.max_megapixels);
-      return { ...(await predict(picture)), upright: turned ? await decoding.encode(picture) : file };
+      const { picture, shown, colours } = await decoding.decode(file, settings.max_megapixels);
+      return { ...(await predict(picture)), shown, colours };
     },
     frame: async ({ bitmap }) => {
       const { picture } = decoding.pixelsOf(bitmap);

@@ -1,4 +1,6 @@
 // ZIP archives of files that are compressed already; format: PKWARE's APPNOTE.TXT 6.3.
+import { concat } from "./bytes.js";
+
 const TABLE = Uint32Array.from({ length: 256 }, (_, value) => {
   for (let bit = 0; bit < 8; bit++) value = value & 1 ? (value >>> 1) ^ 0xedb88320 : value >>> 1;
   return value >>> 0;
@@ -27,7 +29,8 @@ export function zip(files) {
   return new Blob([...parts, ...directory, end], { type: "application/zip" });
 }
 
-function crc32(data) {
+/** The checksum of ZIP and PNG. */
+export function crc32(data) {
   let crc = 0xffffffff;
   for (const byte of data) crc = TABLE[(crc ^ byte) & 255] ^ (crc >>> 8);
   return (crc ^ 0xffffffff) >>> 0;
@@ -44,14 +47,4 @@ function words16(values) {
 
 function words32(values) {
   return Uint8Array.from(values.flatMap((value) => [0, 8, 16, 24].map((shift) => (value >>> shift) & 255)));
-}
-
-function concat(...parts) {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let place = 0;
-  for (const part of parts) {
-    whole.set(part, place);
-    place += part.length;
-  }
-  return whole;
 }
