@@ -65,7 +65,7 @@ class TableSchema:
     def _check(self, table: pd.DataFrame) -> None:
         if list(table.columns) != [*self.types, *self._extra(table)]:
             optional = [*self.optional, *([f"any {self.extra_prefix}<name>"] if self.extra_prefix else [])]
-            further = f", with or without {', '.join(optional)}" if optional else ""
+            further = f" and perhaps {', '.join(optional)}" if optional else ""
             raise ValueError(f"its columns are not {', '.join(self.types)}{further}")
         for column, allowed in self.choices.items():
             if unknown := sorted(set(table[column]) - set(allowed)):

@@ -15,7 +15,7 @@ from facemask.data.sources.annotations import Finding
 from facemask.dataset.archive import Archive
 from facemask.dataset.decode import decode
 from facemask.faces.detector import Box, crop_face
-from tests.annotated_sets import Boxes, annotated, coco, crowd, picture, png, voc, yolo
+from tests.annotated_sets import annotated, coco, crowd, picture, png, voc, yolo
 
 WORN_WRONG, WITH, WITHOUT = CLASSES
 FORMATS = ("voc", "coco", "yolo")
@@ -304,12 +304,8 @@ def test_a_folder_of_annotations_that_is_a_link_is_refused(tmp_path: Path) -> No
         cut(root, "voc")
 
 
-def boxes_of(*boxes: tuple[str, tuple[int, int, int, int]]) -> Boxes:
-    return boxes
-
-
 def test_yolo_boxes_are_shares_of_the_picture(tmp_path: Path) -> None:
-    half = yolo(boxes_of((WITH, (160, 120, 320, 240))))
+    half = yolo([(WITH, (160, 120, 320, 240))])
     assert half == b"1 0.75 0.75 0.5 0.5\n"
     crops, _ = cut(spread(tmp_path / "set", sound("yolo") | {"annotations/a.txt": half}), "yolo", margin=0)
     assert decode(crops[f"{WITH}/a.png/1.png"]).shape == (140, 140, 3)
