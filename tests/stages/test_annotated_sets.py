@@ -51,7 +51,7 @@ def project(tmp_path_factory: pytest.TempPathFactory, kaggle: KaggleServer) -> P
     """A project with three annotated sets, whose stages up to `split` have run."""
     folder = tmp_path_factory.mktemp("work") / "project"
     public = entry("coco", "Data/annotations/all.json", images="Data/images")
-    params = {
+    params: dict[str, Any] = {
         "data": {"own": "own", "sources": ["boxed", "public", "numbered"]},
         "sources": {
             "boxed": {"kind": "folder", "path": "own/boxed", **entry("voc", "annotations")},

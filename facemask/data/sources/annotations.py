@@ -111,9 +111,9 @@ def _read_files(files: AnnotatedSet, boxes: BoxParams) -> tuple[dict[str, Annota
     names = _numbered_names(files, boxes)
     others = [name for name in files.names if name != boxes.names]
     annotations = {
-        name: relative.removesuffix(suffix)
+        name: relative[: -len(suffix)]
         for name in others
-        if name.endswith(suffix) and (relative := relative_to(name, boxes.annotations)) is not None
+        if name.lower().endswith(suffix) and (relative := relative_to(name, boxes.annotations)) is not None
     }
     pictures: defaultdict[str, list[str]] = defaultdict(list)
     for name in others:

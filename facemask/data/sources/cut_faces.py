@@ -43,9 +43,9 @@ def cut_faces(files: AnnotatedSet, boxes: BoxParams, archive: Path) -> list[Find
     """Write every annotated face of a set into `archive`, as `<class>/<picture>/<number of the box>.png`.
 
     A box is clipped to its picture, then cut out as a square with a margin, both as shares of the mean of its width and
-    height (`facemask.faces.detector.crop_face`): so it resembles what the model is shown by `facemask predict`. PNG
-    keeps every pixel. Whether the detector's box would have been the same is not known: annotators draw the forehead in
-    or leave it out, and `boxes.margin` makes up for that.
+    height (`facemask.faces.detector.crop_face`): so it resembles what the model is shown by `facemask predict`. The
+    detector's own box of the face may differ: annotators draw the forehead in or leave it out, and `boxes.margin` makes
+    up for that. Pictures are decoded as `facemask predict` decodes them; PNG keeps every pixel.
 
     Args:
         files: the set.
