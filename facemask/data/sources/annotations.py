@@ -13,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from facemask.core.errors import FacemaskError
 from facemask.core.params import BoxParams
+from facemask.dataset.decode import is_image
 
 Finding = tuple[str, str]  # path in the set, and why no face came of it
 
@@ -20,8 +21,9 @@ NO_ANNOTATION = "picture without annotation"
 NO_PICTURE = "annotation without picture"
 BROKEN = "annotation is broken"
 AMBIGUOUS = "several pictures have the name of the annotation"
-ELSEWHERE = "neither a picture nor an annotation by its place"
+OTHER_FILE = "neither a picture nor an annotation"
 
+_HEAD = 4096  # bytes that tell an image
 _SUFFIXES = {"voc": ".xml", "yolo": ".txt"}
 
 
@@ -125,6 +127,8 @@ def _read_files(files: AnnotatedSet, boxes: BoxParams) -> tuple[dict[str, Annota
     left_out: list[Finding] = []
     for name, stem in annotations.items():
         belonging = pictures.pop(stem, [])
+        if len(belonging) > 1:  # such as annotations in another format beside the picture
+            belonging = [one for one in belonging if is_image(files.read(one)[:_HEAD])] or belonging
         if len(belonging) != 1:
             left_out += [(name, NO_PICTURE)] if not belonging else [(one, AMBIGUOUS) for one in [name, *belonging]]
             continue
@@ -137,7 +141,7 @@ def _read_files(files: AnnotatedSet, boxes: BoxParams) -> tuple[dict[str, Annota
     known = {name for of_stem in pictures.values() for name in of_stem}
     left_out += [(name, NO_ANNOTATION) for name in sorted(known)]
     known |= found.keys() | annotations.keys() | {name for name, _ in left_out}
-    return found, left_out + [(name, ELSEWHERE) for name in others if name not in known]
+    return found, left_out + [(name, OTHER_FILE) for name in others if name not in known]
 
 
 def _parse_voc(content: bytes) -> Annotation:
@@ -267,7 +271,7 @@ def _read_coco(files: AnnotatedSet, boxes: BoxParams) -> tuple[dict[str, Annotat
         by_id[box.image_id].boxes.append(AnnotatedBox(name, *edges, crowd=box.iscrowd))
     left_out += [(name, NO_ANNOTATION) for name in pictures.values() if name not in found]
     known = {boxes.annotations, *pictures.values()}
-    return found, left_out + [(name, ELSEWHERE) for name in files.names if name not in known]
+    return found, left_out + [(name, OTHER_FILE) for name in files.names if name not in known]
 
 
 def _parse_coco(files: AnnotatedSet, path: str) -> _Coco:

@@ -196,13 +196,14 @@ def sound(format_: str) -> dict[str, bytes]:
         ),
         (
             "voc",
-            {"images/a.jpg": b"x"},
+            {"images/a.jpg": png(picture(3))},
             dict.fromkeys(
                 ("annotations/a.xml", "images/a.jpg", "images/a.png"),
                 "several pictures have the name of the annotation",
             ),
         ),
-        ("voc", {"readme.txt": b"x"}, {"readme.txt": "neither a picture nor an annotation by its place"}),
+        ("voc", {"readme.txt": b"x"}, {"readme.txt": "neither a picture nor an annotation"}),
+        ("voc", {"images/a.txt": b"0 0.5 0.5 0.1 0.1"}, {"images/a.txt": "neither a picture nor an annotation"}),
     ],
 )
 def test_files_that_give_no_face_are_named_with_the_reason(
@@ -289,7 +290,7 @@ def test_nothing_of_a_set_is_lost_silently(tmp_path: Path) -> None:
     }
 
 
-def test_a_set_may_be_packed_as_one_link_to_a_json_file(tmp_path: Path) -> None:
+def test_the_json_file_may_be_a_link_to_a_file(tmp_path: Path) -> None:
     root = spread(tmp_path / "set", sound("coco"))
     (root / "annotations/all.json").rename(tmp_path / "elsewhere.json")
     (root / "annotations/all.json").symlink_to(tmp_path / "elsewhere.json")
