@@ -19,8 +19,8 @@ def main(name: str) -> None:
     source = params.sources[name]
     if isinstance(source, FolderSource):
         check_watched(name, source, params.data.own)
-    fetch(source, Path(f"data/raw/{name}.zip"))
-    write_json(Path(f"data/raw/{name}.json"), card(source))
+    left_out = fetch(source, Path(f"data/raw/{name}.zip"))
+    write_json(Path(f"data/raw/{name}.json"), card(source, left_out))
 
 
 if __name__ == "__main__":

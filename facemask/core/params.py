@@ -25,17 +25,72 @@ SourceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,63}$")]
 FolderMap = dict[str, str]
 
 
+def _is_plain(path: str) -> bool:
+    parsed = PurePosixPath(path)
+    return not parsed.is_absolute() and ".." not in parsed.parts and str(parsed) == path
+
+
 class Settings(BaseModel):
     """A group of settings: no unknown key, no silent conversion, not changed after loading."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class BoxParams(Settings):
+    """Boxes around the faces in the pictures of an annotated set; faces are cut out by them.
+
+    Attributes:
+        format: `voc`, an XML file per picture; `coco`, one JSON file; `yolo`, a text file per picture.
+        images: folder of the pictures in the set; "." is the set itself.
+        annotations: folder of the XML or text files, or the JSON file.
+        names: YOLO only: text file in the set with a class name per line. Without it, the numbers are the names.
+        classes: class name in the set -> class; None leaves its boxes out.
+        margin: added on each side of a box, as a share of its side; None: as for a box of the face detector.
+        min_face: mean of width and height, in pixels, below which a box is left out; None: as `facemask predict`.
+    """
+
+    format: Literal["voc", "coco", "yolo"]
+    images: str
+    annotations: str
+    names: str | None = None
+    classes: Annotated[dict[str, str | None], Field(min_length=1)]
+    margin: Annotated[float, Field(ge=0, le=2)] | None = None
+    min_face: Annotated[int, Field(ge=1, le=10_000)] | None = None
+
+    @field_validator("images", "annotations", "names")
+    @classmethod
+    def _lies_in_the_set(cls, path: str | None) -> str | None:
+        if path is not None and not _is_plain(path):
+            raise ValueError(f"{path!r} must be a plain path from the root of the set, such as train/images")
+        return path
+
+    @field_validator("classes")
+    @classmethod
+    def _classes_are_known(cls, classes: dict[str, str | None]) -> dict[str, str | None]:
+        for name, label in classes.items():
+            if label is not None and label not in CLASSES:
+                raise ValueError(f"{name!r} leads to {label!r}, which is none of {', '.join(CLASSES)}")
+        return classes
+
+    @model_validator(mode="after")
+    def _only_yolo_numbers_its_classes(self) -> "BoxParams":
+        if self.names is not None and self.format != "yolo":
+            raise ValueError(f"names is for the format yolo: leave it out, {self.format} has names in its annotations")
+        return self
+
+
 class FolderMapped(Settings):
-    """A source with a map from folders to classes."""
+    """A source of face crops, with a map from folders to classes, or of annotated pictures, with `boxes` instead."""
 
     folders: FolderMap = Field(default_factory=lambda: {name: name for name in CLASSES}, min_length=1)
+    boxes: BoxParams | None = None
     licence: str = ""
+
+    @model_validator(mode="after")
+    def _boxes_need_no_folders(self) -> "FolderMapped":
+        if self.boxes and "folders" in self.model_fields_set:
+            raise ValueError("of folders and boxes only one can say what is which class: leave out the other")
+        return self
 
     @field_validator("folders")
     @classmethod
@@ -43,8 +98,7 @@ class FolderMapped(Settings):
         for folder, label in folders.items():
             if label not in CLASSES:
                 raise ValueError(f"folder {folder!r} leads to {label!r}, which is none of {', '.join(CLASSES)}")
-            path = PurePosixPath(folder)
-            if path.is_absolute() or ".." in path.parts or str(path) != folder:
+            if not _is_plain(folder):
                 raise ValueError(f"folder {folder!r} must be a plain relative path such as Dataset/with_mask")
         return folders
 

@@ -22,6 +22,7 @@ class TableSchema:
         stage: the stage that writes the file.
         key: column whose values are unique; rows are written in its order. "" for none.
         choices: the values that a column may have.
+        optional: text columns that may follow.
         extra_prefix: further text columns may follow whose names begin with it, sorted by name. "" for none.
     """
 
@@ -29,6 +30,7 @@ class TableSchema:
     stage: str
     key: str = ""
     choices: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    optional: Sequence[str] = ()
     extra_prefix: str = ""
 
     @property
@@ -62,7 +64,8 @@ class TableSchema:
 
     def _check(self, table: pd.DataFrame) -> None:
         if list(table.columns) != [*self.types, *self._extra(table)]:
-            further = f" and any {self.extra_prefix}<name>" if self.extra_prefix else ""
+            optional = [*self.optional, *([f"any {self.extra_prefix}<name>"] if self.extra_prefix else [])]
+            further = f" and perhaps {', '.join(optional)}" if optional else ""
             raise ValueError(f"its columns are not {', '.join(self.types)}{further}")
         for column, allowed in self.choices.items():
             if unknown := sorted(set(table[column]) - set(allowed)):
@@ -72,9 +75,10 @@ class TableSchema:
             raise ValueError(f"the {self.key} {twice!r} occurs twice")
 
     def _extra(self, table: pd.DataFrame) -> list[str]:
+        optional = [name for name in self.optional if name in table.columns]
         if not self.extra_prefix:
-            return []
-        return sorted(name for name in table.columns if name.startswith(self.extra_prefix))
+            return optional
+        return [*optional, *sorted(name for name in table.columns if name.startswith(self.extra_prefix))]
 
 
 def text_columns(*names: str) -> dict[str, Dtype]:

@@ -8,7 +8,7 @@ import os
 import re
 import shutil
 from collections import Counter, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -24,7 +24,7 @@ from facemask.core.progress import track
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import UnusableImage, decode, file_format
 from facemask.dataset.image_stats import measure
-from facemask.dataset.manifest import ATTRIBUTE_PREFIX
+from facemask.dataset.manifest import ATTRIBUTE_PREFIX, PICTURE
 
 CLASS_COUNT_COLUMNS = ("source", "label", "count")
 SIDE_COUNT_COLUMNS = ("side", "label", "count")
@@ -60,6 +60,8 @@ class _Source:
     name: str
     archive: Archive
     folders: dict[tuple[str, ...], str]  # parts of a path -> class
+    cut_out: bool  # each file is a face, in a folder named after the picture that it was cut out of
+    left_out: list[LeftOut]  # by the stage download
 
 
 @dataclass(frozen=True, order=True)
@@ -139,7 +141,7 @@ def merge(
         sources = [_open_source(raw, name, stack) for name in names]
         archives = {source.name: source.archive for source in sources}
         candidates = sorted(candidate for source in sources for candidate in _candidates(source))
-        left_out = [row for source in sources for row in _other_files(source)]
+        left_out = [row for source in sources for row in [*source.left_out, *_other_files(source)]]
         attributes = {source.name: _attributes(source.archive) for source in sources}
         left_out += [(name, ATTRIBUTES, BAD_ATTRIBUTES) for name, table in attributes.items() if table is None]
         rows: list[dict[str, Any]] = []
@@ -157,7 +159,8 @@ def merge(
             _check_classes(rows, left_out, names, needed)
 
         write_archive(images, usable())
-    return Merged(_catalogue(rows, attributes), sorted(left_out))
+    catalogue = _catalogue(rows, attributes, {source.name for source in sources if source.cut_out})
+    return Merged(catalogue, sorted(left_out))
 
 
 def class_counts(catalogue: pd.DataFrame) -> list[tuple[str, str, int]]:
@@ -190,14 +193,25 @@ def _open_source(raw: Path, name: str, stack: ExitStack) -> _Source:
     for needed in (path, card):
         if not needed.is_file():
             raise FacemaskError(f"{needed} is missing; run `dvc repro download@{name}`")
-    source = _Source(name, stack.enter_context(Archive(path)), _folder_map(card, name))
-    _check_folders(source)
+    described = _read_card(card, name)
+    cut_out, left_out = bool(described.get("cut_out")), described.get("left_out", ())
+    source = _Source(
+        name,
+        stack.enter_context(Archive(path)),
+        described["folders"],
+        cut_out,
+        [(name, where, reason) for where, reason in left_out],
+    )
+    if not cut_out:  # a class may well have no face in a set
+        _check_folders(source)
     return source
 
 
-def _folder_map(path: Path, name: str) -> dict[tuple[str, ...], str]:
+def _read_card(path: Path, name: str) -> dict[str, Any]:
+    """Read what `facemask.data.sources.card` describes; the keys of `folders` are turned into parts of paths."""
     try:
-        folders = json.loads(path.read_text(encoding="utf-8"))["folders"]
+        described = json.loads(path.read_text(encoding="utf-8"))
+        folders = described["folders"]
         known = {PurePosixPath(folder).parts: label for folder, label in folders.items() if label in CLASSES}
         if not folders or len(known) < len(folders):
             raise ValueError("folders")
@@ -205,7 +219,7 @@ def _folder_map(path: Path, name: str) -> dict[tuple[str, ...], str]:
         raise FacemaskError(
             f"{path} does not say which folder is which class; run `dvc repro download@{name}`"
         ) from error
-    return known
+    return {**described, "folders": known}
 
 
 def _check_folders(source: _Source) -> None:
@@ -335,10 +349,20 @@ def _check_classes(
         )
 
 
-def _catalogue(rows: list[dict[str, Any]], attributes: dict[str, dict[str, dict[str, str]] | None]) -> pd.DataFrame:
+def _catalogue(
+    rows: list[dict[str, Any]], attributes: dict[str, dict[str, dict[str, str]] | None], cut_out: Collection[str]
+) -> pd.DataFrame:
     table = pd.DataFrame(rows)
     paths = table["id"].str.split("/", n=2).str[2]
+    if cut_out:
+        places = zip(table["source"], paths, strict=True)
+        table[PICTURE] = [_picture(source, path) if source in cut_out else "" for source, path in places]
     known = [(attributes[source] or {}).get(path, {}) for source, path in zip(table["source"], paths, strict=True)]
     for name in sorted({name for values in known for name in values}):
         table[ATTRIBUTE_PREFIX + name] = [values.get(name, "") for values in known]
     return table
+
+
+def _picture(source: str, path: str) -> str:
+    """Name the picture of a face by the folder that it lies in, below that of its class."""
+    return "/".join([source, *PurePosixPath(path).parts[1:-1]])

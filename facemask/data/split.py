@@ -13,6 +13,8 @@ chapter 2.) From this follows:
   being merged with another.
 - A photograph with many copies has more places to draw from, so its chance to be in test is higher. It counts once in
   the figures all the same.
+- Faces that were cut out of one picture go to one part, with the place of one of them: the lowest place of all would
+  send crowds to test. For them the shares hold by picture.
 """
 
 import hashlib
@@ -25,7 +27,7 @@ from facemask.core.errors import FacemaskError
 from facemask.core.params import SplitParams
 from facemask.data.duplicates.conflicts import CONTRADICTION
 from facemask.data.quality import JUNK_FLAGS
-from facemask.dataset.manifest import has_flag
+from facemask.dataset.manifest import PICTURE, clusters, has_flag
 from facemask.dataset.split import DROPPED, PARTS
 
 
@@ -40,13 +42,14 @@ def split(manifest: pd.DataFrame, settings: SplitParams) -> pd.DataFrame:
         One row per image, in the order of the manifest, with the columns of `SPLIT`; `reason` says why an image was
         dropped and is empty for the others.
     """
-    table = manifest[["id", "source", "label", "group"]].copy()
+    table = manifest[["id", "source", "label", "group", *([PICTURE] if PICTURE in manifest else [])]].copy()
+    cluster = clusters(manifest)
     table["reason"] = _reasons(manifest, settings)
     table["part"] = DROPPED
     used = table["reason"] == ""
     places = manifest.loc[used, "sha256"].map(lambda digest: place_of(digest, settings.seed))
-    parts = assign_parts(table[used].assign(place=places), settings)
-    table.loc[used, "part"] = table.loc[used, "group"].map(parts)
+    parts = assign_parts(table[used].assign(cluster=cluster, place=places), settings)
+    table.loc[used, "part"] = cluster[used].map(parts)
     return table
 
 
@@ -56,25 +59,26 @@ def place_of(sha256: str, seed: int) -> float:
 
 
 def assign_parts(table: pd.DataFrame, settings: SplitParams) -> pd.Series:
-    """Assign photographs to parts.
+    """Assign clusters (see `facemask.dataset.manifest.clusters`) to parts.
 
     Args:
-        table: columns source, label, group and place.
+        table: columns source, label, group, cluster and place.
         settings: the shares.
 
     Returns:
-        The part of each group, indexed by group.
+        The part of each cluster, indexed by cluster.
     """
-    table = table.assign(place=table.groupby("group")["place"].transform("min"))
-    photographs = table.drop_duplicates(["label", "source", "group"]).sort_values(["place", "group"])
-    strata = photographs.groupby(["label", "source"])
-    rank, size = strata.cumcount(), strata["group"].transform("size")
+    table = table.assign(place=table.groupby("group")["place"].transform("min")).sort_values("group")
+    table["place"] = table.groupby("cluster")["place"].transform("first")
+    units = table.drop_duplicates(["label", "source", "cluster"]).sort_values(["place", "cluster"])
+    strata = units.groupby(["label", "source"])
+    rank, size = strata.cumcount(), strata["cluster"].transform("size")
     enough = size >= len(PARTS)
     test = (size * settings.test).round().clip(lower=enough.astype(int))
     val = (size * settings.val).round().clip(lower=enough.astype(int)).clip(upper=(size - test - 1).clip(lower=0))
     # In the order of preference where a photograph has files in several strata.
     order = (rank >= test).astype(int) + (rank >= test + val)
-    return order.groupby(photographs["group"]).min().map(dict(enumerate(("test", "val", "train"))))
+    return order.groupby(units["cluster"]).min().map(dict(enumerate(("test", "val", "train"))))
 
 
 def _reasons(manifest: pd.DataFrame, settings: SplitParams) -> pd.Series:
@@ -103,7 +107,8 @@ def check_split(table: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, int]:
     The check by bytes does not rely on the groups, so it also finds groups that were made wrongly.
 
     Returns:
-        Number of groups, and of files with equal bytes, that stand in more than one part: zeros.
+        Number of groups, of files with equal bytes, and of pictures that faces were cut out of, if there are any, that
+        stand in more than one part: zeros.
 
     Raises:
         FacemaskError: there is a leak, or a class is missing in a part.
@@ -113,6 +118,9 @@ def check_split(table: pd.DataFrame, manifest: pd.DataFrame) -> dict[str, int]:
         "groups_in_two_parts": int((used.groupby("group")["part"].nunique() > 1).sum()),
         "equal_files_in_two_parts": int((used.groupby("sha256")["part"].nunique() > 1).sum()),
     }
+    if PICTURE in table:
+        pictures = used[used[PICTURE] != ""]
+        leaks["pictures_in_two_parts"] = int((pictures.groupby(PICTURE)["part"].nunique() > 1).sum())
     if any(leaks.values()):
         raise FacemaskError(f"the split leaks: {leaks}; the same picture would be trained on and tested on")
     counts = pd.crosstab(used["label"], used["part"]).reindex(index=list(CLASSES), columns=list(PARTS), fill_value=0)

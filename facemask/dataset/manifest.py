@@ -12,6 +12,7 @@
 | `group` | manifest only: equal for images that show the same photograph (see `facemask.data.duplicates.grouping`) |
 | `copies` | manifest only: number of images in the group |
 | `flags` | manifest only: space-separated flags of `data.duplicates.conflicts` and `data.quality`, or none |
+| `picture` | only if a source has boxes: the picture that a face was cut out of, `<source>/<path>`; empty for others |
 | `attr_<name>` | what a source says of its images, such as `attr_hair`; empty where unknown |
 """
 
@@ -23,6 +24,7 @@ from facemask.core.classes import CLASSES
 from facemask.core.tables import TableSchema, text_columns
 from facemask.dataset.image_stats import MEASURES
 
+PICTURE = "picture"
 ATTRIBUTE_PREFIX = "attr_"
 CATALOGUE = TableSchema(
     {
@@ -35,6 +37,7 @@ CATALOGUE = TableSchema(
     stage="merge",
     key="id",
     choices={"label": CLASSES},
+    optional=(PICTURE,),
     extra_prefix=ATTRIBUTE_PREFIX,
 )
 MANIFEST = dataclasses.replace(
@@ -47,3 +50,27 @@ def has_flag(table: pd.DataFrame, *flags: str) -> pd.Series:
     """Check which images have at least one of the flags: bool, with the index of `table`."""
     wanted = set(flags)
     return table["flags"].map(lambda words: not wanted.isdisjoint(words.split())).astype(bool)
+
+
+def clusters(table: pd.DataFrame) -> pd.Series:
+    """Cluster the images that belong on one side of a split: of one photograph, or faces cut out of one picture.
+
+    Faces of one picture are different people, so they count one by one; but they share light, place and camera.
+
+    Args:
+        table: columns `group`, and `PICTURE` if there are such faces; empty or missing where an image is none.
+
+    Returns:
+        str, with the index of `table`: the smallest name of a group in the cluster; without pictures, the group.
+    """
+    groups = table["group"]
+    if PICTURE not in table:
+        return groups.rename("cluster")
+    picture = table[PICTURE].fillna("")
+    cluster = groups
+    while True:
+        of_picture = cluster.groupby(picture).transform("min").where(picture != "", cluster)
+        wider = of_picture.groupby(groups).transform("min")
+        if wider.equals(cluster):
+            return cluster.rename("cluster")
+        cluster = wider

@@ -3,10 +3,13 @@
 import pandas as pd
 
 from facemask.core.tables import TableSchema, text_columns
+from facemask.dataset.manifest import PICTURE
 
 PARTS = ("train", "val", "test")
 DROPPED = "dropped"
-SPLIT = TableSchema(text_columns("id", "source", "label", "group", "part", "reason"), stage="split")
+SPLIT = TableSchema(
+    text_columns("id", "source", "label", "group", "part", "reason"), stage="split", optional=(PICTURE,)
+)
 
 
 def part_of(table: pd.DataFrame, part: str) -> pd.DataFrame:

@@ -9,6 +9,7 @@ import pandas as pd
 from facemask.core.params import RenderParams, TrainParams
 from facemask.data.synthetic.pipeline import render
 from facemask.dataset.archive import Archive, Archives
+from facemask.dataset.manifest import clusters
 from facemask.dataset.split import DROPPED
 from facemask.evaluation.metrics import figures, named_intervals, predict_parts
 from facemask.training.trainer import WorkFolders, train
@@ -19,14 +20,15 @@ COPIES = 8  # of a photograph in the test; some have a hundred
 def leave_out(table: pd.DataFrame, source: str) -> pd.DataFrame:
     """Return a split with the source as test part, at most `COPIES` of each photograph, and without other test images.
 
-    Photographs with copies in the source are removed from the training.
+    Photographs with copies in the source, and other faces of the same pictures, are removed from the training.
 
     Args:
         table: as returned by `SPLIT.read`.
         source: name of the source to leave out.
     """
     away = table["source"] == source
-    known = table[~away & table["part"].isin(["train", "val"]) & ~table["group"].isin(table.loc[away, "group"])]
+    cluster = clusters(table)
+    known = table[~away & table["part"].isin(["train", "val"]) & ~cluster.isin(cluster[away])]
     tested = table[away & (table["part"] != DROPPED)]
     tested = tested[tested.groupby("group").cumcount() < COPIES].assign(part="test")
     return pd.concat([known, tested], ignore_index=True)

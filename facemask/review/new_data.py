@@ -34,7 +34,7 @@ from facemask.data.sources import card, fetch
 from facemask.data.sources.folder import check_watched
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.folders import walk
-from facemask.dataset.manifest import MANIFEST
+from facemask.dataset.manifest import MANIFEST, PICTURE
 from facemask.dataset.split import SPLIT
 from facemask.review.drift import Drift, drift
 
@@ -141,6 +141,8 @@ def check_new_data(what: Sequence[str], version: int | None = None, folders_of: 
         merged = merge(names, raw, archive, params.merge, needed=())
         found = merged.catalogue
         found["name"] = [_shown(name) for name in found["id"]]
+        if PICTURE in found:
+            found[PICTURE] = found[PICTURE].str.removeprefix(_MARK)
         in_use = known["source"].isin([name.removeprefix(_MARK) for name in names])
         same = found.merge(known[in_use][["id", "sha256"]], left_on=["name", "sha256"], right_on=["id", "sha256"])[
             "name"
@@ -202,8 +204,8 @@ def _pack(what: Sequence[str], version: int | None, folders_of: str | None, para
 
 
 def _pack_source(name: str, source: Source, raw: Path) -> None:
-    fetch(source, raw / f"{name}.zip")
-    write_json(raw / f"{name}.json", card(source))
+    left_out = fetch(source, raw / f"{name}.zip")
+    write_json(raw / f"{name}.json", card(source, left_out))
 
 
 def _of_version(name: str, source: Source, version: int | None, what: Sequence[str]) -> Source:
@@ -220,13 +222,16 @@ def _of_version(name: str, source: Source, version: int | None, what: Sequence[s
 def _folder_map(name: str | None, params: Params) -> FolderMap | None:
     if name is None:
         return None
-    source = params.sources.get(name)
-    if not isinstance(source, FolderMapped):
-        having = [other for other, one in params.sources.items() if isinstance(one, FolderMapped)]
+    having = {
+        other: one.folders
+        for other, one in params.sources.items()
+        if isinstance(one, FolderMapped) and one.boxes is None
+    }
+    if name not in having:
         raise FacemaskError(
             f"--folders-of {name}: no entry of `sources` of this name has a folder map; name one of {', '.join(having)}"
         )
-    return source.folders
+    return having[name]
 
 
 def _pack_path(path: Path, folders: FolderMap | None, raw: Path) -> None:
@@ -300,7 +305,7 @@ def _with_copies(
     exact = came["sha256"].isin(there["sha256"])
     links = pd.DataFrame([], columns=LINKS.columns)
     if not exact.all():
-        searched = pd.concat([there, came[~exact]])[["id", "sha256"]]
+        searched = pd.concat([there, came[~exact]]).filter(["id", "sha256", PICTURE])
         links = find_links(archives, searched, settings, among=set(came.loc[~exact, "id"]))
     both = pd.concat([there, came], ignore_index=True)
     both["group"] = connect(both, pd.concat([_anchors(there), links.astype({"agreement": "float64"})]))

@@ -5,6 +5,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from facemask.core.classes import CLASSES
+from facemask.dataset.manifest import clusters
 from facemask.dataset.synthetic import SOURCE as SYNTHETIC
 
 _PHOTOGRAPHS = 400  # of a class in a source that are predicted, at most: more cost time and move no threshold
@@ -15,19 +16,21 @@ def assign_folds(rows: pd.DataFrame, folds: int, seed: int) -> NDArray[np.int64]
     """Assign photographs to folds at random, stratified by class.
 
     Args:
-        rows: columns label and group; a group is a photograph. A synthetic image is in the fold of its photograph.
+        rows: columns label and group, and those that `facemask.dataset.manifest.clusters` takes. A synthetic image is
+            in the fold of its photograph, and so are other faces of the same picture.
         folds: number of folds; with 0, every row is in fold 0.
         seed: random seed.
 
     Returns:
         int64 (n,): the fold of each row, from 0.
     """
-    labels = rows.groupby("group", sort=True)["label"].first()
+    cluster = clusters(rows)
+    labels = rows.groupby(cluster, sort=True)["label"].first()
     shuffled = labels.iloc[np.random.default_rng(seed).permutation(len(labels))]
     # Classes start at different folds, so that a handful of photographs does not end up in one.
     starts = shuffled.map(CLASSES.index)
     fold = (shuffled.groupby(shuffled).cumcount() + starts) % max(folds, 1)
-    return rows["group"].map(fold).to_numpy(dtype=np.int64)
+    return cluster.map(fold).to_numpy(dtype=np.int64)
 
 
 def arrange_by_fold(

@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 import yaml
 
+from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.core.params import Params, load_params
+from facemask.core.params import KaggleSource, Params, load_params
 
 ROOT = Path(__file__).parents[2]
 
@@ -50,6 +51,16 @@ def test_settings_of_one_level_may_be_left_out_and_are_then_as_committed(
     for key in ("merge", "group", "split"):
         settings[key] = {}
     assert load(settings, tmp_path) == committed
+
+
+def test_the_annotated_set_is_an_entry_with_the_margin_of_prediction_that_nothing_uses() -> None:
+    params = load_params(ROOT / "params.yaml")
+    source = params.sources["andrewmvd"]
+    assert isinstance(source, KaggleSource)
+    assert source.boxes is not None
+    assert set(source.boxes.classes.values()) == set(CLASSES)
+    assert (source.boxes.margin, source.boxes.min_face) == (None, None)
+    assert "andrewmvd" not in params.data.sources
 
 
 def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
@@ -95,6 +106,26 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
         ("sources.own.kind", "ftp", "sources.own: `kind` must say what the source is: kaggle, folder or sample"),
         ("sources.own", {"path": "x"}, "sources.own: `kind` must say what the source is"),
         ("sources.own", None, "sources.own"),
+        ("sources.own.boxes", {"format": "voc"}, "sources.own.boxes.images: this setting is missing"),
+        ("sources.andrewmvd.boxes.format", "xml", "sources.andrewmvd.boxes.format: Input should be 'voc', 'coco' or"),
+        (
+            "sources.andrewmvd.boxes.images",
+            "../x",
+            "boxes.images: '../x' must be a plain path from the root of the set",
+        ),
+        (
+            "sources.andrewmvd.boxes.classes",
+            {"a": "b"},
+            "boxes.classes: 'a' leads to 'b', which is none of mask_weared",
+        ),
+        ("sources.andrewmvd.boxes.classes", {0: "with_mask"}, "text is expected, not 0; put it in quotes"),
+        (
+            "sources.andrewmvd.boxes.names",
+            "x.txt",
+            "sources.andrewmvd.boxes: names is for the format yolo: leave it out",
+        ),
+        ("sources.andrewmvd.boxes.margin", -1, "sources.andrewmvd.boxes.margin: Input should be greater than or equal"),
+        ("sources.andrewmvd.folders", {"a": "with_mask"}, "sources.andrewmvd: of folders and boxes only one can say"),
         ("sources.own.folders", None, "sources.own.folders: settings are expected below this key"),
         ("sources.own.folders", {True: "with_mask"}, "text is expected, not True; put it in quotes"),
         ("sources.own.folders", {"a": True}, "sources.own.folders.a: text is expected, not True; put it in quotes"),

@@ -10,7 +10,12 @@ from facemask.core.tables import TableSchema, text_columns
 
 SCHEMA = TableSchema({**text_columns("name", "note"), "p": "float64", "seen": "bool", "n": "int64"}, stage="split")
 KEYED = TableSchema(
-    text_columns("id", "label"), stage="group", key="id", choices={"label": ("a", "b")}, extra_prefix="attr_"
+    text_columns("id", "label"),
+    stage="group",
+    key="id",
+    choices={"label": ("a", "b")},
+    optional=("picture",),
+    extra_prefix="attr_",
 )
 
 
@@ -40,6 +45,13 @@ def test_a_table_with_a_key_is_sorted_by_it_and_keeps_further_columns(tmp_path: 
     assert list(KEYED.read(tmp_path / "t.csv").columns) == ["id", "label", "attr_a", "attr_z"]
 
 
+def test_an_optional_column_stands_before_further_ones_and_may_be_missing(tmp_path: Path) -> None:
+    table = pd.DataFrame({"attr_a": ["x"], "picture": ["m"], "id": ["p"], "label": ["a"]})
+    KEYED.write(tmp_path / "t.csv", table)
+    assert (tmp_path / "t.csv").read_text(encoding="utf-8") == "id,label,picture,attr_a\np,a,m,x\n"
+    assert KEYED.read(tmp_path / "t.csv")["picture"].tolist() == ["m"]
+
+
 def test_a_missing_table_names_the_stage_to_run(tmp_path: Path) -> None:
     with pytest.raises(FacemaskError, match=r"t\.csv is missing; run `dvc repro split`"):
         SCHEMA.read(tmp_path / "t.csv")
@@ -54,7 +66,7 @@ def test_a_missing_table_names_the_stage_to_run(tmp_path: Path) -> None:
         (SCHEMA, b"name,note,p,seen,n\na,b,many,1,1\n", "could not convert string to float: 'many'"),
         (KEYED, b"id,label\n1,a\n2,c\n", "the label 'c' is not one of a, b"),
         (KEYED, b"id,label\n1,a\n1,b\n", "the id '1' occurs twice"),
-        (KEYED, b"id,label,size\n1,a,1\n", "its columns are not id, label and any attr_<name>"),
+        (KEYED, b"id,label,size\n1,a,1\n", "its columns are not id, label and perhaps picture, any attr_<name>"),
     ],
 )
 def test_a_table_that_does_not_match_is_refused_with_the_reason(

@@ -336,3 +336,19 @@ print(peak() - before)
 """
     run = subprocess.run([sys.executable, "-c", code, str(raw)], capture_output=True, check=True)
     assert int(run.stdout) < 180
+
+
+def test_faces_that_were_cut_out_name_their_picture_and_bring_what_gave_none(raw: Path) -> None:
+    faces = {f"{label}/deep/a.png/{number}.png": photo(number) for number, label in enumerate(CLASSES)}
+    add_source(raw, "boxes", faces)
+    add_source(raw, "mine", {f"{label}/1.png": photo(10 + number) for number, label in enumerate(CLASSES)})
+    card = json.loads((raw / "boxes.json").read_text())
+    card |= {"cut_out": True, "left_out": [["images/b.png, box 2", "box without area"]]}
+    (raw / "boxes.json").write_text(json.dumps(card))
+    found = merged(raw, "boxes", "mine")
+    assert found.catalogue.groupby("source")["picture"].agg(set).to_dict() == {
+        "boxes": {"boxes/deep/a.png"},
+        "mine": {""},
+    }
+    assert found.left_out == [("boxes", "images/b.png, box 2", "box without area")]
+    assert "picture" not in merged(raw, "mine").catalogue

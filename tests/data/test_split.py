@@ -1,5 +1,6 @@
 """Train, validation and test hold what they should, and never the same picture."""
 
+import hashlib
 import itertools
 from pathlib import Path
 
@@ -125,6 +126,48 @@ def test_a_test_photograph_that_is_merged_with_another_does_not_get_into_trainin
     merged = images.assign(group=images["group"].replace(other, tested))
     after = split(merged, settings)
     assert set(after.loc[after["group"] == tested, "part"]) <= {"test", "val"}  # val if it stood at the border
+
+
+def crowds(pictures: int = 300, people: int = 12) -> pd.DataFrame:
+    """Faces cut out of pictures, of 1 to `people` each, one class after another; none is a copy."""
+    faces = [(picture, face) for picture in range(pictures) for face in range(1 + picture % people)]
+    names = [f"{picture}-{face}" for picture, face in faces]
+    labels = [CLASSES[(picture + face) % 3] for picture, face in faces]
+    return pd.DataFrame({
+        "id": [f"a/{label}/{name}" for label, name in zip(labels, names, strict=True)],
+        "source": "a",
+        "label": labels,
+        "group": [hashlib.sha256(name.encode()).hexdigest() for name in names],
+        "sha256": names,
+        "flags": "",
+        "picture": [f"a/{picture}" for picture, _ in faces],
+    })  # fmt: skip
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_faces_of_one_picture_stay_on_one_side_and_crowds_do_not_fill_the_test(seed: int) -> None:
+    images = crowds()
+    table = split(images, SplitParams(val=0.15, test=0.15, seed=seed))
+    assert check_split(table, images)["pictures_in_two_parts"] == 0
+    assert table.groupby("picture")["part"].nunique().max() == 1
+    shares = table["part"].value_counts(normalize=True)
+    assert 0.1 < shares["test"] < 0.25  # 0.15 of the pictures; most faces are in crowds
+    assert 0.1 < shares["val"] < 0.25
+
+
+def test_pictures_with_a_copy_of_one_face_in_common_stay_together() -> None:
+    images = crowds(60, 4)
+    images.loc[images["id"].str.endswith("-0"), "group"] = "f" * 64  # the same person's photograph in every picture
+    assert split(images, SETTINGS)["part"].nunique() == 1
+
+
+def test_a_picture_on_two_sides_stops_the_stage() -> None:
+    images = crowds()
+    table = split(images, SETTINGS)
+    table.loc[table[table["picture"] == "a/11"].index[0], "part"] = "train"
+    table.loc[table[table["picture"] == "a/11"].index[1], "part"] = "test"
+    with pytest.raises(FacemaskError, match=r"the split leaks.*'pictures_in_two_parts': 1"):
+        check_split(table, images)
 
 
 def test_the_order_and_the_names_of_the_files_do_not_matter() -> None:

@@ -34,6 +34,13 @@ def test_nothing_of_the_source_that_is_left_out_is_learned() -> None:
     assert not set(known["group"]) & set(parts.loc[parts["part"] == "test", "group"])
 
 
+def test_other_faces_of_a_picture_that_the_source_has_too_are_not_learned() -> None:
+    table = split().assign(picture="")
+    table.loc[table["id"].isin(["a0", "a3"]), "picture"] = "a/crowd"  # a0 has a copy in b
+    assert not {"a0", "a3"} & set(leave_out(table, "b")["id"])
+    assert "a6" in set(leave_out(table, "b")["id"])
+
+
 def test_all_of_it_is_tested_but_what_was_dropped_and_copies_beyond_a_few() -> None:
     tested = leave_out(split(), "b").query("part == 'test'")
     assert set(tested["source"]) == {"b"}

@@ -29,6 +29,7 @@ from facemask.dataset.split import SPLIT
 from facemask.models.backbone import write_backbone
 from facemask.review.new_data import NewData, check_new_data
 from facemask.review.new_data_page import by_class, markdown, text
+from tests.annotated_sets import annotated, png
 from tests.kaggle_server import KaggleServer
 
 pytestmark = pytest.mark.slow  # checks new data with real stages
@@ -335,3 +336,30 @@ def test_without_a_finished_run_it_says_what_to_run(project: Path) -> None:
     assert done.returncode == 1
     assert done.stderr.startswith("error: new data is compared with that of a finished run, and data/split.csv, models")
     assert "run `dvc pull` where there is a DVC remote, else `dvc repro backbone split`" in done.stderr
+
+
+def add_boxes(project: Path, path: Path) -> None:
+    """Enter the set with boxes at `path` as a source `boxed`, not in use."""
+    settings = yaml.safe_load((project / "params.yaml").read_text(encoding="utf-8"))
+    boxes = {"format": "voc", "images": "images", "annotations": "annotations", "classes": {x: x for x in CLASSES}}
+    settings["sources"]["boxed"] = {"kind": "folder", "path": str(path), "boxes": boxes}
+    (project / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
+
+
+def test_of_a_set_with_boxes_the_faces_are_looked_at(project: Path, tmp_path: Path) -> None:
+    known_face = photograph(1000 * CLASSES.index(WITH))  # is there already
+    faces = np.full((240, 320, 3), 120, np.uint8)
+    faces[20:116, 20:116], faces[120:216, 180:276] = known_face, photograph(77_000)
+    boxes = [(WITH, (20, 20, 116, 116)), (WITHOUT, (180, 120, 276, 216)), (WITHOUT, (0, 0, 8, 8))]
+    for name, content in annotated("voc", {"a.png": boxes}, {"a.png": png(faces)}).items():
+        (tmp_path / "set" / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / "set" / name).write_bytes(content)
+    add_boxes(project, tmp_path / "set")
+    before = state(project)
+    found = check_new_data(["boxed"])
+    assert list(found.images["id"]) == [f"boxed/{WITH}/{WITH}/a.png/1.png", f"boxed/{WITHOUT}/{WITHOUT}/a.png/2.png"]
+    assert list(found.images["kind"]) == ["changed copy", "new"]
+    assert found.left_out == [("images/a.png, box 3", "face smaller than boxes.min_face")]
+    assert state(project) == before
+    with pytest.raises(FacemaskError, match="no entry of `sources` of this name has a folder map; name one of"):
+        check_new_data(["data/own"], folders_of="boxed")

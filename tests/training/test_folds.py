@@ -64,3 +64,13 @@ def test_few_files_of_a_photograph_and_few_photographs_of_a_class_are_predicted_
     assert (chosen[chosen["source"] == "s"].groupby("label")["group"].nunique() == 400).all()
     assert (chosen[chosen["source"] == "other"].groupby("group").size() == 4).all()
     assert chosen["id"].is_unique
+
+
+def test_faces_of_one_picture_are_in_one_fold_with_the_masks_drawn_on_them() -> None:
+    photographs = table(30).assign(picture=[f"s/{number % 30 // 2}" for number in range(90)])
+    synthetic = photographs[photographs["label"] == "without_mask"].assign(source="rendered", label="with_mask")
+    rows = pd.concat([photographs, synthetic.drop(columns="picture")], ignore_index=True)
+    folds = pd.Series(assign_folds(rows, 3, seed=1))
+    assert (folds.groupby(rows["picture"]).nunique() == 1).all()
+    assert (folds.groupby(rows["group"]).nunique() == 1).all()
+    assert folds.nunique() == 3

@@ -18,6 +18,7 @@ from facemask.data.duplicates.retrieval import find_candidates
 from facemask.data.duplicates.verification import align
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.decode import decode
+from facemask.dataset.manifest import PICTURE
 
 LINKS = TableSchema(
     {**text_columns("first", "second"), "mirrored": "bool", "matches": "int64", "agreement": "float64"}, stage="group"
@@ -42,12 +43,13 @@ def find_links(
 ) -> pd.DataFrame:
     """Find pairs of images that show the same photograph.
 
-    Files of equal bytes are looked at once, and are no pair here. Pairs whose images already hang together by certain
-    links are not looked at, so the links tell what the groups are, and are not all there are.
+    Files of equal bytes are looked at once, and are no pair here. Neither are faces cut out of one picture: where their
+    crops overlap, they would look like copies, and they are different people. Pairs whose images already hang together
+    by certain links are not looked at, so the links tell what the groups are, and are not all there are.
 
     Args:
         archive: holds the images.
-        table: one row per image, with the columns `id` and `sha256`.
+        table: one row per image, with the columns `id` and `sha256`, and the picture of faces that were cut out.
         settings: the number of candidates, and the seed.
         among: ids; only pairs with one of them at least are looked at. None looks at all pairs.
 
@@ -65,10 +67,18 @@ def find_links(
         if among is not None:
             places = {place for place, name in enumerate(ids) if name in among}
             candidates = candidates[candidates["first"].isin(places) | candidates["second"].isin(places)]
-        links = _verify(keypoints, candidates)
+        links = _verify(keypoints, _of_two_pictures(candidates, distinct))
     return pd.DataFrame(
         [(ids[first], ids[second], *rest) for first, second, *rest in links], columns=LINKS.columns
     ).sort_values(["first", "second", "mirrored"], ignore_index=True)
+
+
+def _of_two_pictures(candidates: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
+    if PICTURE not in images or candidates.empty:
+        return candidates
+    picture = images[PICTURE].fillna("").to_numpy()
+    first, second = picture[candidates["first"]], picture[candidates["second"]]
+    return candidates[(first != second) | (first == "")]
 
 
 def _read(archive: Archive | Archives, ids: Sequence[str]) -> list[Keypoints]:

@@ -3,26 +3,32 @@
 import os
 import sys
 import unicodedata
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from facemask.core.errors import FacemaskError
 from facemask.core.params import FolderSource
 from facemask.core.progress import track
+from facemask.data.sources.annotations import AnnotatedSet, Finding
 from facemask.dataset.archive import MAX_MEMBER_BYTES, unsafe_name, write_archive
 from facemask.dataset.folders import Walk, first_link, is_leftover, walk
 
 _LINK_ADVICE = "DVC would not notice a change behind it. Put the folder itself there, or links to its files"
 
 
-def fetch(source: FolderSource, archive: Path) -> None:
-    """Write every file below the class folders of `source` into `archive`; say on stderr what is left out.
+def fetch(source: FolderSource, archive: Path) -> list[Finding]:
+    """Write every file below the class folders of `source`, or the faces in its boxes, into `archive`.
+
+    What is left out is said on stderr.
 
     `source.path` is taken from the current folder, `~` is the home folder. `facemask.dataset.folders.walk` says which
     files belong to a folder. Whether a file is an image is found out later, when it is decoded.
 
+    Returns:
+        Of a source with boxes, what no face was cut out of, and why.
+
     Raises:
         FacemaskError: a folder is missing or a link, no file is there, a file cannot be read or has a name that can't
-            stand in an archive.
+            stand in an archive, or the annotations cannot be used.
     """
     root = Path(source.path).expanduser()
     try:
@@ -34,8 +40,14 @@ def fetch(source: FolderSource, archive: Path) -> None:
     if others := len(found.files) - len(files):
         remarks.append(f"{others} files below {root} are left out: they are in none of {', '.join(source.folders)}")
     print("".join(f"{remark}\n" for remark in remarks), end="", file=sys.stderr)
+    if source.boxes:
+        from facemask.data.sources.cut_faces import cut_faces  # imports the detector's libraries
+
+        annotated = AnnotatedSet(source.path, sorted(files), lambda name: _content(root / files[name]))
+        return cut_faces(annotated, source.boxes, archive)
     members = ((name, _content(root / files[name])) for name in sorted(files))
     write_archive(archive, track(members, total=len(files), desc="packing", unit="files"))
+    return []
 
 
 def check_watched(name: str, source: FolderSource, watched: str) -> None:
@@ -73,10 +85,10 @@ def _search(source: FolderSource, root: Path) -> Walk:
     found = walk(root)
     if found.unreadable:
         raise _unreadable(found.unreadable[0])
-    for folder in source.folders:
+    for folder in _places(source, root):
         if link := first_link(root, folder):
             raise FacemaskError(f"{link} is a link to a folder, which is not searched: {_LINK_ADVICE}")
-        if not (root / folder).is_dir():
+        if source.boxes is None and not (root / folder).is_dir():
             raise FacemaskError(
                 f"{source.path} has no folder {folder!r}, it has {_listing(root)}: make that folder, or correct "
                 "`folders` of the source"
@@ -84,9 +96,19 @@ def _search(source: FolderSource, root: Path) -> Walk:
     return found
 
 
+def _places(source: FolderSource, root: Path) -> list[str]:
+    """Return the folders, from `source.path`, in which files are looked for."""
+    if source.boxes is None:
+        return list(source.folders)
+    annotations = PurePosixPath(source.boxes.annotations)
+    # A file may be a link.
+    return [source.boxes.images, str(annotations if (root / annotations).is_dir() else annotations.parent)]
+
+
 def _files(source: FolderSource, found: Walk) -> dict[str, str]:
     """Return the name in the archive and the path of every file below the class folders."""
-    folders = tuple("" if folder == "." else f"{folder}/" for folder in source.folders)
+    places = ["."] if source.boxes else source.folders  # of a set with boxes, every file is accounted for
+    folders = tuple("" if folder == "." else f"{folder}/" for folder in places)
     files: dict[str, str] = {}
     for path in found.files:
         if path.startswith(folders):

@@ -15,6 +15,7 @@ from facemask.core.errors import FacemaskError
 from facemask.core.hashing import digest
 from facemask.core.params import KaggleSource
 from facemask.core.progress import track
+from facemask.data.sources.annotations import AnnotatedSet, Finding
 from facemask.data.sources.kaggle_client import PassingError, discard, download
 from facemask.dataset.archive import Archive, BrokenArchiveError, content_hash, write_archive
 
@@ -26,18 +27,28 @@ PAUSES = (2.0, 5.0, 15.0)
 STALL = 120.0
 
 
-def fetch(source: KaggleSource, archive: Path) -> None:
-    """Write the files of a data set, under the paths they have there, into `archive`.
+def fetch(source: KaggleSource, archive: Path) -> list[Finding]:
+    """Write the files of a data set, under the paths they have there, or the faces in its boxes, into `archive`.
+
+    Returns:
+        Of a source with boxes, what no face was cut out of, and why.
 
     Raises:
-        FacemaskError: the set can't be had, is refused, lacks a folder of `source.folders`, or is not what
-            `source.content` pins.
+        FacemaskError: the set can't be had, is refused, lacks a folder of `source.folders`, is not what
+            `source.content` pins, or has annotations that cannot be used.
     """
     with Archive(cached(source.handle, source.version)) as downloaded:
-        _check_folders(source, downloaded)
+        if source.boxes is None:
+            _check_folders(source, downloaded)
         _check_content(source, downloaded)
+        if source.boxes:
+            from facemask.data.sources.cut_faces import cut_faces  # imports the detector's libraries
+
+            title = f"{source.handle} version {source.version}"
+            return cut_faces(AnnotatedSet(title, downloaded.names, downloaded.read), source.boxes, archive)
         members = ((name, downloaded.read(name)) for name in downloaded.names)
         write_archive(archive, track(members, total=len(downloaded.names), desc="packing", unit="files"))
+    return []
 
 
 def cached(handle: str, version: int, pauses: Sequence[float] = PAUSES, stall: float = STALL) -> Path:

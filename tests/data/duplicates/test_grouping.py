@@ -17,6 +17,7 @@ from facemask.data.duplicates.grouping import LINKS, connect, find_links
 from facemask.data.sources.sample import draw_sample
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
+from tests.photos import one_face
 
 SETTINGS = GroupParams()
 CERTAIN, LIKELY, DOUBTFUL = 0.8, 0.6, 0.5
@@ -331,3 +332,18 @@ def test_a_set_of_nothing_but_such_pictures_has_no_links(tmp_path: Path, names: 
 def test_a_set_of_one_portrait_has_no_links(tmp_path: Path, portraits: list[np.ndarray]) -> None:
     table = collection(tmp_path, {"a": png(portraits[0])})
     assert len(links_of(tmp_path, table)) == 0
+
+
+def test_faces_whose_crops_overlap_in_one_picture_are_no_copies(tmp_path: Path) -> None:
+    whole = one_face()[20:280]
+    crops = [cv2.imencode(".png", part[..., ::-1])[1].tobytes() for part in (whole[:, :250], whole[:, 150:400])]
+    others = [data for name, data in draw_sample(2, 1, workers=1) if name.endswith(("jpg", "png"))][:8]
+    files = {f"{number}.png": data for number, data in enumerate([*crops, *others])}
+    write_archive(tmp_path / "x.zip", files.items())
+    table = pd.DataFrame({"id": list(files), "sha256": list(map(digest, files.values()))})
+    both = {"first": "0.png", "second": "1.png"}
+    with Archive(tmp_path / "x.zip") as archive:
+        for picture, copies in (("s/b", True), ("s/a", False)):
+            links = find_links(archive, table.assign(picture=["s/a", picture, *[""] * 8]), SETTINGS)
+            assert any(both.items() <= link.items() for link in links.to_dict("records")) == copies
+            assert len(links) > copies  # of the others, which belong to no picture
