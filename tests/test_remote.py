@@ -106,7 +106,7 @@ def test_a_model_that_was_never_pushed_is_told(published: Path, clone: Path) -> 
 def test_either_a_revision_or_a_folder_is_named(clone: Path) -> None:
     done = predicted(clone, "--rev", "main", "--model", "elsewhere")
     assert done.returncode == 2
-    assert "give either a revision or a folder" in done.stderr
+    assert "--rev and --model both name a model: give one of" in done.stderr
 
 
 def test_a_version_is_fetched_without_a_clone_by_its_number(published: Path, clone: Path) -> None:

@@ -3,6 +3,7 @@
 A stage imports what takes time inside its `main`, so that Ctrl-C during the imports is handled as at any other moment.
 """
 
+import atexit
 import inspect
 import os
 import signal
@@ -11,6 +12,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from facemask.core.errors import FacemaskError, unusable_path
+from facemask.core.signals import handle_signals
 
 _INTERRUPTED = 128 + signal.SIGINT
 
@@ -22,19 +24,19 @@ def run(main: Callable[..., None]) -> None:
     interrupted from the keyboard with 130.
     """
     interrupt = _Interrupt()
-    signal.signal(signal.SIGINT, interrupt)
     try:
-        code = _call(main)
+        with handle_signals(interrupt, signal.SIGINT):
+            code = _call(main)
     except BaseException:
         if not interrupt.received:
             raise
-        code = _INTERRUPTED
     if interrupt.received:
         # Without the usual end of the interpreter: threads that were interrupted would print tracebacks there.
         sys.stdout.flush()
         os._exit(_INTERRUPTED)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # everything is written
-    sys.exit(code)
+    atexit.register(signal.signal, signal.SIGINT, signal.SIG_IGN)  # everything is written
+    if code:
+        sys.exit(code)
 
 
 class _Interrupt:
