@@ -208,6 +208,7 @@ def leaks_found(pairs: pd.DataFrame) -> set[str]:
     return {pair.id for pair in suspicious.itertuples() if Path(pair.id).stem == Path(pair.train_id).stem}
 
 
+@pytest.mark.slow
 def test_the_index_finds_what_the_exact_search_finds(many: tuple[Path, pd.DataFrame]) -> None:
     exact = leaks_found(pairs_among(many, "exact"))
     assert len(exact) >= LEAKS_AMONG_MANY / 3
@@ -217,6 +218,7 @@ def test_the_index_finds_what_the_exact_search_finds(many: tuple[Path, pd.DataFr
         assert len(leaks_found(pairs) & exact) >= 0.99 * len(exact), search
 
 
+@pytest.mark.slow
 def test_the_graph_finds_the_same_each_time_whatever_the_order_of_the_table(many: tuple[Path, pd.DataFrame]) -> None:
     pd.testing.assert_frame_equal(pairs_among(many, "graph"), pairs_among(many, "graph", step=-1))
 

@@ -30,11 +30,13 @@ def look(version: int = 1, content: str | None = None) -> Finding:
     return look_for_newer("masks", source, pauses=[])
 
 
+@pytest.mark.slow
 def test_the_newest_version_is_no_news_and_nothing_is_fetched(kaggle: KaggleServer) -> None:
     assert look() == Finding("masks: version 1 of somebody/face-masks is the newest", {})
     assert kaggle.count(STORE) == 0
 
 
+@pytest.mark.slow
 def test_a_newer_version_with_other_files_is_news(kaggle: KaggleServer) -> None:
     kaggle.sets[HANDLE, 3] = zipped({"with_mask/1.jpg": b"another"})
     found = look()
@@ -42,11 +44,13 @@ def test_a_newer_version_with_other_files_is_news(kaggle: KaggleServer) -> None:
     assert found.sentence == "masks: somebody/face-masks has a newer version, 3 after 1"
 
 
+@pytest.mark.slow
 def test_a_newer_version_with_the_same_files_is_none(kaggle: KaggleServer) -> None:
     kaggle.sets[HANDLE, 2] = zipped({"with_mask/1.jpg": b"one"}, comment=b"packed anew")
     assert look() == Finding("masks: version 2 of somebody/face-masks has the same files as version 1", {})
 
 
+@pytest.mark.slow
 def test_a_pinned_content_is_pinned_anew_without_fetching_the_older_version(
     kaggle: KaggleServer, tmp_path: Path
 ) -> None:
@@ -59,6 +63,7 @@ def test_a_pinned_content_is_pinned_anew_without_fetching_the_older_version(
     assert kaggle.count(f"{STORE}{HANDLE}/1") == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("status", "said"),
     [
@@ -73,6 +78,7 @@ def test_why_kaggle_can_not_be_asked_is_said(kaggle: KaggleServer, status: int, 
         look()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("kaggle")
 def test_no_network_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("http_proxy", "HTTP_PROXY"):
@@ -81,6 +87,7 @@ def test_no_network_is_called_so(monkeypatch: pytest.MonkeyPatch) -> None:
         look()
 
 
+@pytest.mark.slow
 def test_a_token_is_used_and_never_shown(kaggle: KaggleServer, monkeypatch: pytest.MonkeyPatch) -> None:
     kaggle.tokens = {"my-secret"}
     monkeypatch.setenv("KAGGLE_API_TOKEN", "my-secret")
