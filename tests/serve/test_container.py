@@ -14,6 +14,7 @@ import httpx
 import pytest
 import yaml
 
+from facemask.web.bundle import write_notice
 from tests.bad_images import saved
 from tests.photos import one_face
 from tests.serve.running import wait_until
@@ -40,9 +41,10 @@ def health_check() -> list[str]:
 
 
 def send_context(target: Path, export: Path) -> None:
-    """Copy what `.dockerignore` lets through, with another export in the place of the project's."""
+    """Copy what `.dockerignore` lets through, with another export in the place of the project's, and no page."""
+    write_notice(target / "web")
     rules = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
-    for name in [rule.removeprefix("!") for rule in rules if rule.startswith("!")]:
+    for name in [rule.removeprefix("!") for rule in rules if rule.startswith("!") and rule != "!web"]:
         source = export / Path(name).name if name.startswith("export/") else ROOT / name
         (target / name).parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
