@@ -22,11 +22,9 @@ from facemask.faces.defaults import MARGIN, MIN_FACE, MIN_SCORE
 from facemask.inference.options import Options
 from facemask.serve import settings as serving
 
-PAGE = Path("web")
-
 
 def page(
-    folder: Annotated[Path, typer.Option(help="Folder with the page.")] = PAGE,
+    folder: Annotated[Path, typer.Option(help="Folder with the page.")] = serving.PAGE,
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port on this machine; 0 for any free one.")] = 8765,
     open_browser: Annotated[bool, typer.Option("--open/--no-open", help="Open the page in a browser.")] = True,
 ) -> None:
@@ -68,7 +66,7 @@ def serve(
             show_default="of --rev",
         ),
     ] = "",
-    page: Annotated[Path, typer.Option(help="Folder with the browser page, shown at / if it is there.")] = PAGE,
+    page: Annotated[Path, typer.Option(help="Folder with the browser page, shown at / if it is there.")] = serving.PAGE,
     threads: Annotated[
         int | None, typer.Option(min=1, help="Images worked on at the same time.", show_default="number of cores")
     ] = None,
@@ -137,7 +135,7 @@ def publish_model(
     space: Annotated[
         str | None, typer.Option(help="Also publish the browser page, as this static Space, owner/name.")
     ] = None,
-    page: Annotated[Path, typer.Option(help="Folder with the browser page, for --space.")] = PAGE,
+    page: Annotated[Path, typer.Option(help="Folder with the browser page, for --space.")] = serving.PAGE,
     branch: Annotated[str, typer.Option(help="Branch of the model repository; a Space shows `main` only.")] = "main",
     message: Annotated[str, typer.Option(help="Message of the commit.")] = "Publish the model",
     licence: Annotated[

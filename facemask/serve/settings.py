@@ -5,6 +5,7 @@ from pathlib import Path
 
 from facemask.inference.options import Options
 
+PAGE = Path("web")
 HOST = "127.0.0.1"
 PORT = 8000
 
@@ -57,4 +58,4 @@ class Settings:
     port: int = PORT
     api_key: str = field(default="", repr=False)
     revision: str = ""
-    page: Path = Path("web")
+    page: Path = PAGE
