@@ -98,9 +98,9 @@ class Bodies:
                     if self._held > _UPLOADS_IN_MEMORY * self._limits.bytes:
                         raise HTTPException(503, "too many large requests at the same time; try again", LATER)
         except TimeoutError as error:
-            raise HTTPException(
-                408, f"the request did not arrive within {self._limits.seconds:g} s (--timeout)"
-            ) from error
+            message = f"the request did not arrive within {self._limits.seconds:g} s (--timeout)"
+            # Without the rest of its body, nothing more can be asked on this connection.
+            raise HTTPException(408, message, {"Connection": "close"}) from error
 
 
 def unpack(body: bytes, content_type: str, name: str, limits: Limits) -> list[Upload]:

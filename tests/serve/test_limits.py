@@ -90,7 +90,7 @@ def test_a_slow_client_gets_an_answer_and_keeps_nobody_waiting(narrow: Running) 
         slow.sendall(post_head(1000) + b"x")
         begin = time.monotonic()
         assert narrow.client.post("/predict?faces=crop", content=saved(head(64))).status_code == 200
-        answer = slow.recv(1000)
+        answer = receive_all(slow)
         assert (status_of(answer), b"--timeout" in answer) == (408, True)
         assert time.monotonic() - begin < 10 * TIMEOUT
 
