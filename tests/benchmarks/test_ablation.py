@@ -1,12 +1,13 @@
 """The ablation counts photographs once, and says how sure a difference is."""
 
-import numpy as np
+from typing import Any
+
 import pandas as pd
 import pytest
 
-from benchmarks.ablation import CHOSEN, VARIANTS, changed, difference, figures, table_of
+from benchmarks.ablation import CHOSEN, VARIANTS, changed, figures, table_of
 from facemask.core.classes import CLASSES
-from facemask.core.params import TrainParams
+from facemask.core.params import load_params
 
 
 def predictions(*right: bool) -> pd.DataFrame:
@@ -23,36 +24,40 @@ def test_a_photograph_with_many_copies_counts_once() -> None:
     assert found["accuracy"] == pytest.approx((1 / 3 + 5) / 6)
 
 
-def test_no_difference_has_an_interval_of_nothing_and_a_clear_one_leaves_out_zero() -> None:
-    rng = np.random.default_rng(1)
-    table = pd.DataFrame({"label": np.repeat(CLASSES, 100), "group": [f"p{n}" for n in range(300)]})
-    good = table.assign(prediction=np.where(rng.random(300) < 0.95, table["label"], "other"))
-    poor = table.assign(prediction=np.where(rng.random(300) < 0.6, table["label"], "other"))
-    assert difference(good, good, seed=1) == (0.0, 0.0)
-    low, high = difference(poor, good, seed=1)
-    assert low < high < 0
-
-
 def test_every_row_is_a_setting_that_can_be_used() -> None:
-    settings = TrainParams()
+    params = load_params()
+    train = params.train
     for change in VARIANTS.values():
-        assert isinstance(changed(settings, change), TrainParams)
-    assert changed(settings, VARIANTS["twice the rate"]).learning_rate == 2 * settings.learning_rate
-    assert changed(settings, VARIANTS["twice the draws"]).draws == 2 * settings.draws
-    half = changed(settings, VARIANTS["light half as varied"]).augmentation
-    assert (half.darker, half.grey) == (settings.augmentation.darker / 2, settings.augmentation.grey / 2)
-    assert half.blur == settings.augmentation.blur
-    assert changed(settings, VARIANTS["no varied light"]).augmentation.darker == 0
-    assert changed(settings, VARIANTS["no varied light"]).augmentation.blur == settings.augmentation.blur
+        assert changed(params, change, seed=7).train.seed == 7
+    assert changed(params, VARIANTS["twice the rate"]).train.learning_rate == 2 * train.learning_rate
+    assert changed(params, VARIANTS["twice the draws"]).train.draws == 2 * train.draws
+    half = changed(params, VARIANTS["light half as varied"]).train.augmentation
+    assert (half.darker, half.grey) == (train.augmentation.darker / 2, train.augmentation.grey / 2)
+    assert half.blur == train.augmentation.blur
+    assert changed(params, VARIANTS["no varied light"]).train.augmentation.darker == 0
+    assert changed(params, VARIANTS["no varied light"]).train.augmentation.blur == train.augmentation.blur
+    assert changed(params, VARIANTS["no drawn masks"]).render.faces == 0
 
 
-def test_the_table_has_a_row_for_each_training_and_compares_it_with_the_chosen_one() -> None:
-    results = [
-        {"run": {"variant": name, "source": "b"}, "figures": figures(rows), "rows": rows.to_dict("list")}
-        for name, rows in ((CHOSEN, predictions(True, True, True)), ("no dropout", predictions(False, False, False)))
+def results(**accuracies: tuple[float, ...]) -> list[dict[str, Any]]:
+    return [
+        {"run": {"variant": name, "source": "b"}, "figures": {"accuracy": value, "balanced accuracy": value}}
+        for name, values in accuracies.items()
+        for value in values
     ]
-    lines = table_of(results, "b").splitlines()
-    assert lines[0].startswith("| trained without b |")
-    assert lines[2].startswith(f"| {CHOSEN} | 100.0 |")
-    assert lines[2].endswith("|  |")
-    assert "-16.7 (" in lines[3]
+
+
+def test_the_table_has_mean_and_spread_of_each_row_and_calls_chance_what_may_be_chance() -> None:
+    lines = table_of(
+        results(**{CHOSEN: (0.90, 0.91, 0.92), "clear": (0.70, 0.71, 0.72), "near": (0.905, 0.915, 0.925)}), "b"
+    ).splitlines()
+    assert lines[0].startswith("| trained without b | accuracy | balanced accuracy |")
+    assert lines[2] == f"| {CHOSEN} | 91.0 ± 1.0 | 91.0 ± 1.0 |  |"
+    # 1 point of spread, 3 trainings each, 6 degrees of freedom: 2.447 x sqrt(2 / 3) = 2.0
+    assert lines[3] == "| clear | 71.0 ± 1.0 | 71.0 ± 1.0 | -20.0 (-22.0 to -18.0) |"
+    assert lines[4] == "| near | 91.5 ± 1.0 | 91.5 ± 1.0 | +0.5 (-1.5 to +2.5), chance |"
+
+
+def test_a_row_of_one_training_has_no_spread_and_no_interval() -> None:
+    lines = table_of(results(**{CHOSEN: (0.90, 0.92), "linear": (0.80,)}), "b").splitlines()
+    assert lines[3] == "| linear | 80.0 | 80.0 | -11.0 |"
