@@ -37,7 +37,7 @@ def crowd(number: int, people: int) -> Boxes:
 
 
 def annotated(format_: str, faces: Mapping[str, Boxes], pictures: Mapping[str, bytes]) -> dict[str, bytes]:
-    """Return the files of a set: the pictures below `images`, and the boxes as `voc`, `coco` or `yolo`.
+    """Return the files of a set: the pictures below `images`, and the boxes as `voc`, `coco`, `yolo` or `csv`.
 
     Args:
         format_: of the annotations.
@@ -47,6 +47,8 @@ def annotated(format_: str, faces: Mapping[str, Boxes], pictures: Mapping[str, b
     files = {f"images/{name}": content for name, content in pictures.items()}
     if format_ == "coco":
         return files | {"annotations/all.json": coco(faces)}
+    if format_ == "csv":
+        return files | {"annotations/all.csv": csv(faces)}
     if format_ == "voc":
         return files | {f"annotations/{name[:-4]}.xml": voc(boxes, name) for name, boxes in faces.items()}
     texts = {f"annotations/{name[:-4]}.txt": yolo(boxes) for name, boxes in faces.items()}
@@ -83,6 +85,11 @@ def coco(faces: Mapping[str, Boxes]) -> bytes:
             "categories": [{"id": number, "name": name} for number, name in enumerate(CLASSES)],
         }
     ).encode()
+
+
+def csv(faces: Mapping[str, Boxes], header: str = "filename,xmin,ymin,xmax,ymax,class") -> bytes:
+    rows = [",".join(map(str, (name, *box, label))) for name, boxes in faces.items() for label, box in boxes]
+    return "\n".join([header, *rows, ""]).encode()
 
 
 def yolo(boxes: Boxes) -> bytes:

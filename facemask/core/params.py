@@ -36,23 +36,43 @@ class Settings(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
+class BoxColumns(Settings):
+    """Names of the columns in a CSV file of boxes; by default those that TensorFlow's object detection uses.
+
+    Attributes:
+        picture: path of the picture, below the folder of the pictures.
+        left: edge of the box in pixels, as are `top`, `right` and `bottom`.
+        name: the class name in the set.
+    """
+
+    picture: str = "filename"
+    left: str = "xmin"
+    top: str = "ymin"
+    right: str = "xmax"
+    bottom: str = "ymax"
+    name: str = "class"
+
+
 class BoxParams(Settings):
     """Boxes around the faces in the pictures of an annotated set; faces are cut out by them.
 
     Attributes:
-        format: `voc`, an XML file per picture; `coco`, one JSON file; `yolo`, a text file per picture.
+        format: `voc`, an XML file per picture; `coco`, one JSON file; `yolo`, a text file per picture; `csv`, one CSV
+            file with a row per box.
         images: folder of the pictures in the set; "." is the set itself.
-        annotations: folder of the XML or text files, or the JSON file.
+        annotations: folder of the XML or text files, or the JSON or CSV file.
         names: YOLO only: text file in the set with a class name per line. Without it, the numbers are the names.
+        columns: CSV only: names of its columns; None: the usual ones.
         classes: class name in the set -> class; None leaves its boxes out.
         margin: added on each side of a box, as a share of its side; None: as for a box of the face detector.
         min_face: mean of width and height, in pixels, below which a box is left out; None: as `facemask predict`.
     """
 
-    format: Literal["voc", "coco", "yolo"]
+    format: Literal["voc", "coco", "yolo", "csv"]
     images: str
     annotations: str
     names: str | None = None
+    columns: BoxColumns | None = None
     classes: Annotated[dict[str, str | None], Field(min_length=1)]
     margin: Annotated[float, Field(ge=0, le=2)] | None = None
     min_face: Annotated[int, Field(ge=1, le=10_000)] | None = None
@@ -76,6 +96,12 @@ class BoxParams(Settings):
     def _only_yolo_numbers_its_classes(self) -> "BoxParams":
         if self.names is not None and self.format != "yolo":
             raise ValueError(f"names is for the format yolo: leave it out, {self.format} has names in its annotations")
+        return self
+
+    @model_validator(mode="after")
+    def _only_csv_has_columns(self) -> "BoxParams":
+        if self.columns is not None and self.format != "csv":
+            raise ValueError(f"columns is for the format csv: leave it out, {self.format} has none")
         return self
 
 

@@ -285,7 +285,7 @@ NEW_DATA = [
     Case(
         "new-data own nothing",
         "error: 'nothing' is not an entry of `sources` in params.yaml (sample, vijaykumar1799, shiekhburhan, "
-        "andrewmvd, own); check a folder or zip file on its own",
+        "andrewmvd, wobot, own); check a folder or zip file on its own",
     ),
     Case("new-data own --folders-of own", "error: 'own' has a folder map of its own: leave out --folders-of"),
     Case("new-data own --version 2", "error: --version is for one Kaggle set, which own is not: leave it out"),

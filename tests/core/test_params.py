@@ -53,14 +53,15 @@ def test_settings_of_one_level_may_be_left_out_and_are_then_as_committed(
     assert load(settings, tmp_path) == committed
 
 
-def test_the_annotated_set_is_an_entry_with_the_margin_of_prediction_that_nothing_uses() -> None:
+@pytest.mark.parametrize("name", ["andrewmvd", "wobot"])
+def test_an_annotated_set_is_an_entry_with_the_margin_of_prediction_that_nothing_uses(name: str) -> None:
     params = load_params(ROOT / "params.yaml")
-    source = params.sources["andrewmvd"]
+    source = params.sources[name]
     assert isinstance(source, KaggleSource)
     assert source.boxes is not None
-    assert set(source.boxes.classes.values()) == set(CLASSES)
+    assert set(source.boxes.classes.values()) - {None} == set(CLASSES)
     assert (source.boxes.margin, source.boxes.min_face) == (None, None)
-    assert "andrewmvd" not in params.data.sources
+    assert name not in params.data.sources
 
 
 def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
@@ -107,7 +108,11 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
         ("sources.own", {"path": "x"}, "sources.own: `kind` must say what the source is"),
         ("sources.own", None, "sources.own"),
         ("sources.own.boxes", {"format": "voc"}, "sources.own.boxes.images: this setting is missing"),
-        ("sources.andrewmvd.boxes.format", "xml", "sources.andrewmvd.boxes.format: Input should be 'voc', 'coco' or"),
+        (
+            "sources.andrewmvd.boxes.format",
+            "xml",
+            "sources.andrewmvd.boxes.format: Input should be 'voc', 'coco', 'yolo' or",
+        ),
         (
             "sources.andrewmvd.boxes.images",
             "../x",
@@ -124,6 +129,7 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
             "x.txt",
             "sources.andrewmvd.boxes: names is for the format yolo: leave it out",
         ),
+        ("sources.andrewmvd.boxes.columns", {}, "sources.andrewmvd.boxes: columns is for the format csv: leave it out"),
         ("sources.andrewmvd.boxes.margin", -1, "sources.andrewmvd.boxes.margin: Input should be greater than or equal"),
         ("sources.andrewmvd.folders", {"a": "with_mask"}, "sources.andrewmvd: of folders and boxes only one can say"),
         ("sources.own.folders", None, "sources.own.folders: settings are expected below this key"),

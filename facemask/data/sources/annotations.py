@@ -1,5 +1,6 @@
-"""Annotations of faces in pictures: Pascal VOC, COCO and YOLO."""
+"""Annotations of faces in pictures: Pascal VOC, COCO, YOLO and CSV."""
 
+import io
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -9,10 +10,11 @@ from typing import Any
 from xml.etree import ElementTree
 from xml.parsers import expat
 
+import pandas as pd
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from facemask.core.errors import FacemaskError
-from facemask.core.params import BoxParams
+from facemask.core.params import BoxColumns, BoxParams
 from facemask.dataset.decode import is_image
 
 Finding = tuple[str, str]  # path in the set, and why no face came of it
@@ -90,10 +92,11 @@ def read_annotations(files: AnnotatedSet, boxes: BoxParams) -> tuple[dict[str, A
         Path of each annotated picture -> its annotation; and what could not be brought together.
 
     Raises:
-        FacemaskError: a folder or file that `boxes` names is missing, the COCO or the names file is broken, or class
+        FacemaskError: a folder or file that `boxes` names is missing, the COCO, CSV or names file is broken, or class
             names occur that are not among `boxes.classes`.
     """
-    found, left_out = (_read_coco if boxes.format == "coco" else _read_files)(files, boxes)
+    readers = {"voc": _read_files, "yolo": _read_files, "coco": _read_coco, "csv": _read_csv}
+    found, left_out = readers[boxes.format](files, boxes)
     _check_names(files, boxes, found.values())
     return found, sorted(left_out)
 
@@ -209,7 +212,26 @@ def _number(text: str | None) -> float:
     return number
 
 
-# --- COCO: one file
+# --- COCO and CSV: one file
+
+
+def _pictures_beside_one_file(files: AnnotatedSet, boxes: BoxParams) -> dict[str, str]:
+    """Map the paths of the pictures, as seen from their folder, to those in the set."""
+    pictures = {
+        relative: name
+        for name in files.names
+        if name != boxes.annotations and (relative := relative_to(name, boxes.images)) is not None
+    }
+    _require(files, boxes, pictures=bool(pictures), annotations=boxes.annotations in files.names)
+    return pictures
+
+
+def _unused_beside_one_file(
+    files: AnnotatedSet, boxes: BoxParams, pictures: dict[str, str], found: dict[str, Annotation]
+) -> list[Finding]:
+    known = {boxes.annotations, *pictures.values()}
+    unused = [(name, NO_ANNOTATION) for name in pictures.values() if name not in found]
+    return unused + [(name, OTHER_FILE) for name in files.names if name not in known]
 
 
 class _Strict(BaseModel):
@@ -242,14 +264,8 @@ class _Coco(_Strict):
 
 
 def _read_coco(files: AnnotatedSet, boxes: BoxParams) -> tuple[dict[str, Annotation], list[Finding]]:
-    _require(files, boxes, annotations=boxes.annotations in files.names)
+    pictures = _pictures_beside_one_file(files, boxes)
     coco = _parse_coco(files, boxes.annotations)
-    pictures = {
-        relative: name
-        for name in files.names
-        if name != boxes.annotations and (relative := relative_to(name, boxes.images)) is not None
-    }
-    _require(files, boxes, pictures=bool(pictures))
     classes = {category.id: category.name for category in coco.categories}
     found: dict[str, Annotation] = {}
     by_id: dict[int, Annotation] = {}
@@ -269,9 +285,7 @@ def _read_coco(files: AnnotatedSet, boxes: BoxParams) -> tuple[dict[str, Annotat
         name = classes.get(box.category_id, f"number {box.category_id}")
         edges = (left, top, left + width, top + height)
         by_id[box.image_id].boxes.append(AnnotatedBox(name, *edges, crowd=box.iscrowd))
-    left_out += [(name, NO_ANNOTATION) for name in pictures.values() if name not in found]
-    known = {boxes.annotations, *pictures.values()}
-    return found, left_out + [(name, OTHER_FILE) for name in files.names if name not in known]
+    return found, left_out + _unused_beside_one_file(files, boxes, pictures, found)
 
 
 def _parse_coco(files: AnnotatedSet, path: str) -> _Coco:
@@ -284,6 +298,41 @@ def _parse_coco(files: AnnotatedSet, path: str) -> _Coco:
             f"{path} in {files.title} is no COCO annotation ({f'{place}: ' if place else ''}{first['msg']}): correct "
             "it, or `boxes.annotations` of the source"
         ) from error
+
+
+def _read_csv(files: AnnotatedSet, boxes: BoxParams) -> tuple[dict[str, Annotation], list[Finding]]:
+    pictures = _pictures_beside_one_file(files, boxes)
+    found: defaultdict[str, Annotation] = defaultdict(Annotation)
+    left_out: list[Finding] = []
+    rows = _parse_csv(files, boxes.annotations, boxes.columns or BoxColumns())
+    for line, row in enumerate(rows, start=2):  # the first line has the names of the columns
+        if row["picture"] not in pictures:
+            left_out.append((row["picture"], NO_PICTURE))
+            continue
+        try:
+            left, top, right, bottom = (_number(row[edge]) for edge in ("left", "top", "right", "bottom"))
+        except ValueError:
+            left_out.append((f"{boxes.annotations}, line {line}", BROKEN))
+            continue
+        found[pictures[row["picture"]]].boxes.append(AnnotatedBox(row["name"].strip(), left, top, right, bottom))
+    return found, sorted(set(left_out)) + _unused_beside_one_file(files, boxes, pictures, found)
+
+
+def _parse_csv(files: AnnotatedSet, path: str, columns: BoxColumns) -> list[dict[str, str]]:
+    """Read the columns of a CSV file as text, under their names in `BoxColumns`."""
+    wanted = columns.model_dump()
+    try:
+        table = pd.read_csv(io.BytesIO(files.read(path)), dtype=str, keep_default_na=False, encoding="utf-8-sig")
+    except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
+        raise FacemaskError(
+            f"{path} in {files.title} is no CSV file: correct it, or `boxes.annotations` of the source"
+        ) from error
+    if missing := [name for name in wanted.values() if name not in table]:
+        raise FacemaskError(
+            f"{path} in {files.title} has no column {', '.join(map(repr, missing))}; it has "
+            f"{', '.join(map(repr, table))}: name them in `boxes.columns` of the source"
+        )
+    return [dict(zip(wanted, row, strict=True)) for row in table[list(wanted.values())].itertuples(index=False)]
 
 
 # --- checks

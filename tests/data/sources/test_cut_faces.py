@@ -9,16 +9,17 @@ import pytest
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.core.params import FolderSource
+from facemask.core.params import FolderSource, KaggleSource, load_params
 from facemask.data.sources import fetch
 from facemask.data.sources.annotations import Finding
 from facemask.dataset.archive import Archive
 from facemask.dataset.decode import decode
 from facemask.faces.detector import Box, crop_face
-from tests.annotated_sets import annotated, coco, crowd, picture, png, voc, yolo
+from tests.annotated_sets import annotated, coco, crowd, csv, picture, png, voc, yolo
 
 WORN_WRONG, WITH, WITHOUT = CLASSES
-FORMATS = ("voc", "coco", "yolo")
+FORMATS = ("voc", "coco", "yolo", "csv")
+FILES = {"coco": "annotations/all.json", "csv": "annotations/all.csv"}
 
 
 def spread(folder: Path, files: dict[str, bytes]) -> Path:
@@ -32,7 +33,7 @@ def source(root: Path, format_: str, **settings: Any) -> FolderSource:
     boxes = {
         "format": format_,
         "images": "images",
-        "annotations": "annotations/all.json" if format_ == "coco" else "annotations",
+        "annotations": FILES.get(format_, "annotations"),
         "classes": {name: name for name in CLASSES},
         **({"names": "annotations/classes.txt"} if format_ == "yolo" else {}),
         **settings,
@@ -58,7 +59,7 @@ def test_every_format_gives_the_same_faces_as_the_crops_of_prediction(tmp_path: 
     found = {
         format_: cut(spread(tmp_path / format_, annotated(format_, faces, pictures)), format_) for format_ in FORMATS
     }
-    assert found["voc"] == found["coco"] == found["yolo"]
+    assert found["voc"] == found["coco"] == found["yolo"] == found["csv"]
     crops, left_out = found["voc"]
     assert left_out == []
     expected = {
@@ -248,6 +249,58 @@ def test_a_broken_coco_file_is_named(tmp_path: Path, content: bytes, said: str) 
         cut(root, "coco")
     assert said in str(error.value)
     assert "annotations/all.json" in str(error.value)
+
+
+def test_the_columns_of_a_csv_file_are_named_as_its_header_has_them(tmp_path: Path) -> None:
+    # As in a published set, whose header exchanges two columns.
+    table = csv({"a.png": crowd(0, 2)}, "name,x1,x2,y1,y2,classname")
+    columns = {"picture": "name", "left": "x1", "top": "x2", "right": "y1", "bottom": "y2", "name": "classname"}
+    root = spread(tmp_path / "set", sound("csv") | {"annotations/all.csv": table})
+    crops, left_out = cut(root, "csv", columns=columns)
+    usual, _ = cut(
+        spread(tmp_path / "usual", annotated("csv", {"a.png": crowd(0, 2)}, {"a.png": png(picture(1))})), "csv"
+    )
+    assert (crops, left_out) == (usual, [])
+    with pytest.raises(FacemaskError, match=r"no column 'filename', .*; it has 'name', 'x1', .*`boxes.columns`"):
+        cut(root, "csv")
+
+
+@pytest.mark.parametrize("name", ["andrewmvd", "wobot"])
+def test_the_entries_of_params_fit_sets_of_the_published_shape(tmp_path: Path, name: str) -> None:
+    entry = load_params().sources[name]
+    assert isinstance(entry, KaggleSource)
+    assert entry.boxes is not None
+    named = {label: key for key, label in entry.boxes.classes.items()}
+    boxes = [(named[label], box) for label, box in crowd(0, 3)]
+    if name == "wobot":
+        table = csv({"1801.jpg": boxes}, "name,x1,x2,y1,y2,classname")
+        files = {"train.csv": table, "submission.csv": b"", f"{entry.boxes.images}/1801.jpg": png(picture(1))}
+    else:
+        files = {"annotations/maksssksksss0.xml": voc(boxes), "images/maksssksksss0.png": png(picture(1))}
+    source = {"kind": "folder", "path": str(spread(tmp_path / "set", files)), "boxes": entry.boxes.model_dump()}
+    fetch(FolderSource.model_validate(source), tmp_path / "faces.zip")
+    with Archive(tmp_path / "faces.zip") as archive:
+        assert sorted(name.split("/")[0] for name in archive.names) == sorted(CLASSES)
+
+
+def test_lines_of_a_csv_file_that_give_no_face_are_named(tmp_path: Path) -> None:
+    table = csv({"a.png": crowd(0, 1)}) + b"a.png,1,2,three,4,with_mask\ngone.png,1,2,3,4,x\ngone.png,2,3,4,5,x\n"
+    files = sound("csv") | {"annotations/all.csv": table, "images/b.png": png(picture(2)), "submission.csv": b"x"}
+    crops, left_out = cut(spread(tmp_path / "set", files), "csv")
+    assert len(crops) == 1
+    assert left_out == [
+        ("annotations/all.csv, line 3", "annotation is broken"),
+        ("gone.png", "annotation without picture"),
+        ("images/b.png", "picture without annotation"),
+        ("submission.csv", "neither a picture nor an annotation"),
+    ]
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,2,3,4\n1", b"\xff\xfe,\x00", b'"'])
+def test_a_file_that_is_no_csv_is_named(tmp_path: Path, content: bytes) -> None:
+    root = spread(tmp_path / "set", sound("csv") | {"annotations/all.csv": content})
+    with pytest.raises(FacemaskError, match=r"annotations/all\.csv in "):
+        cut(root, "csv")
 
 
 @pytest.mark.parametrize("encoding", ["utf-8", "utf-16"])
