@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image, ImageChops, ImageOps, TiffImagePlugin, UnidentifiedImageError
 
 from facemask.dataset.colour import Conversion, lab_to_srgb, to_srgb
-from facemask.dataset.jpeg import endings, has_all_scans, has_end
+from facemask.dataset.jpeg import MAX_SCANS, count_scans, endings, has_all_scans, has_end
 
 MAX_MEGAPIXELS = 50.0
 
@@ -21,6 +21,7 @@ Reason = Literal[
     "HEIC is not supported",  # what iPhones write unless told otherwise; to be saved as JPEG
     "too large",  # more pixels than allowed, by its header; it was not decoded
     "too small",  # a side shorter than allowed
+    "too many scans",  # a JPEG of more passes over its pixels than programs write, which may take hours to decode
     "truncated",  # the data ends before the picture does
     "end marker is missing",  # of a JPEG with every pixel: somebody stopped copying it a little too early
     "pixel format is not supported",  # which one, follows after a colon
@@ -84,6 +85,8 @@ def decode(data: bytes, max_megapixels: float = MAX_MEGAPIXELS, *, accept_missin
     if not data:
         raise UnusableImage("empty file")
     _silence_pillow()
+    if count_scans(data) > MAX_SCANS:
+        raise UnusableImage("too many scans")
     if data.startswith(_JPEG) and not has_end(data):
         return _without_end(data, max_megapixels, accept_missing_end)
     return _decoded(data, max_megapixels)

@@ -1,9 +1,29 @@
-"""JPEG files that were cut off at their very end, told from those that lack pixels (ITU-T T.81, annexes B and G)."""
+"""Parts of a JPEG file: its end marker, its scans, and what is missing (ITU-T T.81, annexes B and G)."""
 
 import re
 
-_END = b"\xff\xd9"
+MAX_SCANS = 50  # libjpeg writes 10 in a progressive colour image
+
+_START, _END = b"\xff\xd8", b"\xff\xd9"
 _START_OF_SCAN = b"\xff\xda"
+# Within compressed data, 00 follows an FF that is no marker; D0 to D7 restart the decoder, and FF fills up.
+_MARKER = re.compile(rb"\xff([^\x00\xff\xd0-\xd7])", re.DOTALL)
+
+
+def count_scans(data: bytes) -> int:
+    """Return the number of scans in the first picture of a JPEG file; 0 for any other file.
+
+    Each scan is a pass over all pixels, so a small file of many scans takes hours to decode: libjpeg-turbo, "Notes on
+    security", advises programs to set a limit.
+    """
+    if not data.startswith(_START):
+        return 0
+    scans, position = 0, len(_START)
+    while (marker := _MARKER.search(data, position)) and marker[0] != _END:
+        scans += marker[0] == _START_OF_SCAN
+        # A segment follows, whose length, in two bytes, includes these.
+        position = marker.end() + max(int.from_bytes(data[marker.end() : marker.end() + 2], "big"), 2)
+    return scans
 
 
 def has_end(data: bytes) -> bool:

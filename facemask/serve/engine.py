@@ -18,7 +18,6 @@ from facemask.core.errors import FacemaskError
 from facemask.export.formats import FORMATS
 from facemask.faces.detector import DETECTOR_FILE
 from facemask.inference.predictor import Prediction, Predictor
-from facemask.serve.jpeg_scans import MAX_SCANS, count_scans
 from facemask.serve.settings import Settings
 
 FILES = ("labels.json", FORMATS["tflite"], DETECTOR_FILE)  # in the export folder: what the answers depend on
@@ -68,8 +67,6 @@ class Model:
 
     def predict(self, name: str, content: bytes, crop: bool) -> Prediction:
         """Predict the content of an image file, as `Predictor.predict_content` does; safe to call from any thread."""
-        if count_scans(content) > MAX_SCANS:
-            return Prediction(name, 0, 0, (), "too many scans")
         with self._predictor() as predictor:
             return predictor.predict_content(name, content, crop)
 

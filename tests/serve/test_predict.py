@@ -9,10 +9,10 @@ import pytest
 
 from facemask.inference.predictor import Face
 from tests.bad_images import png, saved
+from tests.dataset.test_jpeg_scans import many_scans
 from tests.photos import head
 from tests.serve.conftest import Predicted
 from tests.serve.running import Running, wait_until
-from tests.serve.test_jpeg_scans import many_scans
 
 pytestmark = pytest.mark.slow  # starts servers
 

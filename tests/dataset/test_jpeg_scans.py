@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from facemask.serve.jpeg_scans import MAX_SCANS, count_scans
+from facemask.dataset.decode import UnusableImage, decode
+from facemask.dataset.jpeg import MAX_SCANS, count_scans
 from tests.bad_images import cut, picture, saved
 
 NOISE = np.random.default_rng(1).integers(0, 256, (300, 300, 3), dtype=np.uint8)
@@ -36,3 +37,8 @@ def test_scans_are_counted(content: bytes, scans: int) -> None:
 
 def test_a_usual_progressive_image_is_allowed() -> None:
     assert count_scans(saved(picture(300, 300), progressive=True, subsampling=2)) < MAX_SCANS
+
+
+def test_a_file_that_would_take_hours_to_decode_is_refused_at_once() -> None:
+    with pytest.raises(UnusableImage, match="too many scans"):
+        decode(many_scans(1000))
