@@ -190,7 +190,7 @@ def draw_cut(frame: Frame, kind: Kind, style: Style, rng: np.random.Generator) -
     elif kind == "askew":
         top = uniform(heights[lm.NOSE_TIP], heights[_MOUTH])
         bottom = top + uniform(0.45, 0.62)
-        reach, side_top = uniform(0.38, 0.46), top + uniform(-0.12, 0.0)
+        reach, side_top = uniform(0.38, 0.46), top + uniform(-0.08, 0.08)
         side_bottom = side_top + uniform(0.3, 0.42)
         upside_down = rng.random() < 0.4
         peak = 0.0 if rng.random() < 0.5 else peak
