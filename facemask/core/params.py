@@ -240,12 +240,81 @@ class SplitParams(Settings):
         return self
 
 
+Share = Annotated[float, Field(ge=0, le=1_000_000)]
+MaskKind = Literal[
+    "right",
+    "right_low",
+    "nose_out",
+    "nose_just_out",
+    "mouth_out",
+    "below_chin",
+    "chin_out",
+    "askew",
+    "one_ear",
+    "forehead",
+    "over_eyes",
+    "bare",
+]
+MaskStyle = Literal["surgical", "cloth", "printed", "face_print", "cup", "window", "bandana", "photographed"]
+
+
+def _kind_shares() -> dict[MaskKind, float]:
+    return {
+        "right": 0.24,
+        "right_low": 0.1,
+        "nose_out": 0.16,
+        "nose_just_out": 0.15,
+        "mouth_out": 0.06,
+        "below_chin": 0.08,
+        "chin_out": 0.02,
+        "askew": 0.04,
+        "one_ear": 0.03,
+        "forehead": 0.01,
+        "over_eyes": 0.01,
+        "bare": 0.1,
+    }
+
+
+def _style_shares() -> dict[MaskStyle, float]:
+    return {
+        "photographed": 0.4,
+        "surgical": 0.2,
+        "cloth": 0.15,
+        "printed": 0.08,
+        "face_print": 0.03,
+        "cup": 0.07,
+        "window": 0.02,
+        "bandana": 0.05,
+    }
+
+
 class RenderParams(Settings):
-    """On how many bare faces masks are drawn for training, and how many on each; 0 faces turns it off."""
+    """Masks drawn over bare faces of the training part.
+
+    Attributes:
+        faces: on how many faces, at most; 0 turns it off.
+        per_face: pictures of each.
+        kinds: how masks are worn -> share of the pictures, relative to the sum; what is not named is not drawn.
+        styles: how they are made -> share, likewise; drawn independently of the kind.
+        dark: probability that the cloth is dyed black or nearly so, whatever the kind.
+        face_shield: probability of a clear shield before the face, whatever the kind.
+        seed: of every random choice.
+    """
 
     faces: Annotated[int, Field(ge=0, le=10_000)] = 1500
     per_face: Annotated[int, Field(ge=1, le=10)] = 2
+    kinds: dict[MaskKind, Share] = Field(default_factory=_kind_shares)
+    styles: dict[MaskStyle, Share] = Field(default_factory=_style_shares)
+    dark: Fraction = 0.15
+    face_shield: Fraction = 0.05
     seed: Seed = 1
+
+    @field_validator("kinds", "styles")
+    @classmethod
+    def _something_is_drawn(cls, shares: dict[str, float]) -> dict[str, float]:
+        if not any(shares.values()):
+            raise ValueError("one share at least must be above 0; faces: 0 turns drawing off")
+        return shares
 
 
 class BackboneParams(Settings):

@@ -1,35 +1,43 @@
 """The table of synthetic masks, `data/rendered.csv`. `facemask.data.synthetic` draws them."""
 
 from collections import Counter
-from typing import Literal, get_args
+from typing import Any, get_args
 
 import pandas as pd
 
 from facemask.core.classes import CLASSES
+from facemask.core.params import MaskKind as Kind
 from facemask.core.tables import TableSchema, text_columns
 
-Kind = Literal["right", "nose_out", "mouth_out", "below_chin", "chin_out", "bare"]
 KINDS: tuple[Kind, ...] = get_args(Kind)  # how a mask is worn; what each means: `facemask.data.synthetic.mask_geometry`
 
 KIND_TITLES: dict[str, str] = {
     "right": "Worn right",
+    "right_low": "Worn right, low on the nose",
     "nose_out": "Nose out",
+    "nose_just_out": "Nose just out",
     "mouth_out": "Nose and mouth out",
     "below_chin": "Below the chin",
     "chin_out": "Too high, chin out",
+    "askew": "Askew",
+    "one_ear": "Hanging from one ear",
+    "forehead": "On the forehead",
+    "over_eyes": "Over the eyes",
     "bare": "Left bare",
 }
 
 SOURCE = "rendered"
 SYNTHETIC = TableSchema(
-    text_columns("id", "source", "label", "group", "part", "photograph", "kind", "style"), stage="render"
+    {**text_columns("id", "source", "label", "group", "part", "photograph", "kind", "style"), "shield": "bool"},
+    stage="render",
 )
 
 
-def count_synthetic(table: pd.DataFrame) -> dict[str, dict[str, int]]:
-    """Count the pictures by label, kind and style, with zeros for labels and kinds."""
+def count_synthetic(table: pd.DataFrame) -> dict[str, Any]:
+    """Count the pictures by label, kind, style and face shield, with zeros for labels and kinds."""
     return {
         "label": {label: int((table["label"] == label).sum()) for label in CLASSES},
         "kind": {kind: int((table["kind"] == kind).sum()) for kind in KINDS},
         "style": dict(sorted(Counter(table["style"]).items())),
+        "shield": int(table["shield"].sum()),
     }

@@ -48,7 +48,7 @@ def test_settings_of_one_level_may_be_left_out_and_are_then_as_committed(
     settings: dict[str, Any], tmp_path: Path
 ) -> None:
     committed = load(settings, tmp_path)
-    for key in ("merge", "group", "split"):
+    for key in ("merge", "group", "split", "render"):
         settings[key] = {}
     assert load(settings, tmp_path) == committed
 
@@ -93,6 +93,14 @@ def test_both_kaggle_sets_of_the_mission_are_entries() -> None:
         ("group.junk.blured", 0.1, "group.junk.blured: there is no such setting"),
         ("group.junk.posterised", 9, "group.junk.posterised: Input should be less than or equal to 8, not 9"),
         ("group.junk.too_small", 2.5, "group.junk.too_small: Input should be a valid integer"),
+        ("render.kinds.nose_otu", 0.1, "render.kinds.nose_otu: Input should be 'right', 'right_low', 'nose_out', "),
+        ("render.kinds.right", -1, "render.kinds.right: Input should be greater than or equal to 0, not -1"),
+        ("render.kinds", {"right": 0}, "render.kinds: one share at least must be above 0; faces: 0 turns drawing off"),
+        ("render.kinds", {}, "render.kinds: one share at least must be above 0"),
+        ("render.kinds", None, "render.kinds: settings are expected below this key"),
+        ("render.styles", {"silk": 1}, "render.styles.silk: Input should be 'surgical', 'cloth', 'printed', "),
+        ("render.styles", {"cloth": 0}, "render.styles: one share at least must be above 0"),
+        ("render.face_shield", 1.5, "render.face_shield: Input should be less than or equal to 1, not 1.5"),
         ("merge.sheet_images_per_class", 8, "merge.sheet_images_per_class: there is no such setting"),
         ("train.sampling", "group", "train.sampling: Input should be 'photograph' or 'image', not 'group'"),
         ("backbone.source", "wheels", "backbone.source: Input should be 'wheel', 'keras' or 'none', not 'wheels'"),

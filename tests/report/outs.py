@@ -23,6 +23,7 @@ from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.manifest import LEFT_OUT, MANIFEST
 from facemask.dataset.predictions import PREDICTIONS, PROBABILITIES
 from facemask.dataset.split import SPLIT, part_of
+from facemask.dataset.synthetic import KINDS
 from facemask.evaluation import class_activation, robustness
 from facemask.evaluation.metrics import (
     evaluate,
@@ -157,8 +158,17 @@ def _split(project: Path, leaks: Sequence[float], settings: SplitParams) -> None
 
 def _render(project: Path) -> None:
     labels = {"mask_weared_incorrect": 7, "with_mask": 4, "without_mask": 1}
-    kinds = {"right": 4, "nose_out": 5, "mouth_out": 2, "below_chin": 0, "chin_out": 0, "bare": 1}
-    counts = {"faces": 7, "without_fit": 1, "cut_outs": 0, "images": 12, "label": labels, "kind": kinds, "style": {}}
+    kinds = dict.fromkeys(KINDS, 0) | {"right": 4, "nose_out": 5, "mouth_out": 2, "bare": 1}
+    counts = {
+        "faces": 7,
+        "without_fit": 1,
+        "cut_outs": 0,
+        "images": 12,
+        "label": labels,
+        "kind": kinds,
+        "style": {},
+        "shield": 1,
+    }
     write_json(project / DETAILS / "render.json", counts)
     with Archive(project / "data" / "images.zip") as archive:
         thumbnails = read_thumbnails(archive, {"right": archive.names[:2]})

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemask.data.synthetic.fabric import HEIGHT, WIDTH, Fabric, Image, Map
-from facemask.data.synthetic.mask_geometry import Frame, Points, ear_points
+from facemask.data.synthetic.mask_geometry import Frame, Points
 from facemask.faces import mesh as lm
 
 _SHIFT = 4  # binary digits after the point
@@ -132,21 +132,27 @@ def look(shape: tuple[int, int], frame: Frame, sheet: Points, light: Light, befo
 
 @dataclass(frozen=True)
 class Loops:
-    """The loops of a mask: colour (3,) as RGB in [0, 1], and thickness in widths of the face."""
+    """The loops of a mask.
+
+    Attributes:
+        colour: (3,) RGB in [0, 1].
+        thickness: in pixels of the photograph.
+        curves: (n, 2) each, in pixels.
+    """
 
     colour: NDArray[np.float64]
     thickness: float
+    curves: list[Points]
 
 
-def paint(view: View, frame: Frame, fabric: Fabric, light: Light, loops: Loops | None) -> Layer:
+def paint(view: View, fabric: Fabric, light: Light, loops: Loops | None) -> Layer:
     """Paint what is seen of the sheet.
 
     Args:
         view: of the sheet.
-        frame: of the face.
         fabric: what it is made of.
         light: that falls on it.
-        loops: that run to the ears, if there are any.
+        loops: of the mask, if there are any to be seen.
     """
     shape, size = view.cloth.shape, view.canvas.shape[::-1]
     maps = _spread(view.seen, _towards(view.normals), _geometric_shade(view.normals, light), shape)
@@ -155,9 +161,11 @@ def paint(view: View, frame: Frame, fabric: Fabric, light: Light, loops: Loops |
     smooth = cv2.resize(light.shading, size, interpolation=cv2.INTER_LINEAR)
     colour *= (shade * smooth)[..., None]
     opacity = view.canvas
+    if fabric.opacity is not None:
+        opacity = opacity * cv2.remap(fabric.opacity, u, v, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
     if loops is not None:
-        strands = _strands(frame, view, loops.thickness)
-        bare = opacity == 0
+        strands = _strands(loops.curves, view, loops.thickness)
+        bare = view.canvas == 0
         colour[bare] = smooth[bare][:, None] * loops.colour.astype(np.float32)
         opacity = np.maximum(opacity, strands)
     colour = _film(colour * light.white.astype(np.float32)) * opacity[..., None]
@@ -255,20 +263,10 @@ def _lit(fabric: Fabric, light: Light) -> Map:
     return fabric.colour * (rise * rim)[..., None]
 
 
-def _strands(frame: Frame, view: View, thickness: float) -> Map:
-    """Loops from the corners of the sheet to the ears, as far as they can be seen."""
-    seen, scale = view.seen, view.scale
+def _strands(curves: list[Points], view: View, thickness: float) -> Map:
+    """Draw the loops, of a thickness in pixels of the photograph."""
     canvas = np.zeros(view.canvas.shape, np.uint8)
-    ears = frame.to_picture(ear_points(frame))[..., :2]
-    right = frame.axes[0, :2] / max(float(np.linalg.norm(frame.axes[0, :2])), 1e-6)
-    thick = max(round(thickness * frame.width * scale), 1)
-    for side, column, sign in ((0, 0, -1), (1, -1, 1)):
-        for end, row in ((0, 0), (1, -1)):
-            corner, ear = seen[row, column, :2], ears[side, end]
-            if sign * float((ear - corner) @ right) < 0.02 * frame.width:
-                continue
-            middle = (corner + ear) / 2 + (0.04 if end == 0 else -0.04) * frame.width * frame.axes[1, :2]
-            t = np.linspace(0, 1, 12)[:, None]
-            curve = (1 - t) ** 2 * corner + 2 * t * (1 - t) * middle + t**2 * ear
-            cv2.polylines(canvas, [_fixed(curve, scale)], False, 255, thick, cv2.LINE_AA, shift=_SHIFT)
+    thick = max(round(thickness * view.scale), 1)
+    for curve in curves:
+        cv2.polylines(canvas, [_fixed(curve, view.scale)], False, 255, thick, cv2.LINE_AA, shift=_SHIFT)
     return np.divide(canvas, 255, dtype=np.float32)

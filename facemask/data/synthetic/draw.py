@@ -6,22 +6,29 @@ from numpy.typing import NDArray
 
 from facemask.data.synthetic.compose import Loops, blend, look, measure_light, paint
 from facemask.data.synthetic.fabric import Fabric, Image, Map, Style
-from facemask.data.synthetic.mask_geometry import BARE, COVERED, NOSE_BALL, Points, draw_cut, face_frame, lay_out
+from facemask.data.synthetic.mask_geometry import BARE, BARE_EITHER, COVERED, NOSE_BALL, Points, face_frame, wear
 from facemask.dataset.synthetic import Kind
 from facemask.faces.mesh import BELOW_LIPS, CHIN, FOREHEAD
 
 LABELS: dict[Kind, str] = {
     "right": "with_mask",
+    "right_low": "with_mask",
     "nose_out": "mask_weared_incorrect",
+    "nose_just_out": "mask_weared_incorrect",
     "mouth_out": "mask_weared_incorrect",
     "below_chin": "mask_weared_incorrect",
     "chin_out": "mask_weared_incorrect",
+    "askew": "mask_weared_incorrect",
+    "one_ear": "mask_weared_incorrect",
+    "forehead": "mask_weared_incorrect",
+    "over_eyes": "mask_weared_incorrect",
     "bare": "without_mask",
 }
 
 _TRIES = 12
-_ROOM = 0.15  # below the chin, in widths of the face, for a mask that hangs there
+_ROOM = 0.06  # below the chin, in widths of the face, for a mask that hangs there
 _LEAST = 0.07  # of the picture: with narrower strips at their borders, faces above them were predicted as badly masked
+_LEAST_OF: dict[Kind, float] = {"below_chin": 0.05, "one_ear": 0.05}
 
 
 def draw_mask(
@@ -48,13 +55,15 @@ def draw_mask(
     if kind == "below_chin" and below < _ROOM:
         return None
     light = measure_light(image, points, rng)
-    loops = _loops(style, fabric, rng)
-    nose = _ball_of_nose(points) if kind == "nose_out" else None
+    colour, thickness = _loop_colour(fabric, rng), rng.uniform(0.006, 0.015) * frame.width
+    hidden = style == "bandana" or rng.random() < 0.12
+    nose = _ball_of_nose(points) if kind in ("nose_out", "nose_just_out") else None
     for _ in range(_TRIES):
-        cut = draw_cut(frame, kind, style, rng)
-        view = look(image.shape[:2], frame, lay_out(frame, cut), light, nose)
+        worn = wear(frame, kind, style, rng)
+        view = look(image.shape[:2], frame, worn.sheet, light, nose)
         if is_worn(view.cloth, points, kind):
-            return blend(image, paint(view, frame, fabric, light, loops), frame, light, rng)
+            loops = None if hidden else Loops(colour, thickness, worn.loops)
+            return blend(image, paint(view, fabric, light, loops), frame, light, rng)
     return None
 
 
@@ -64,16 +73,13 @@ def _ball_of_nose(points: NDArray[np.floating]) -> Points:
     return ball.mean(axis=0) + 1.2 * (ball - ball.mean(axis=0))
 
 
-def _loops(style: Style, fabric: Fabric, rng: np.random.Generator) -> Loops | None:
-    """Loops are white, black or of the colour of the cloth; a bandana has none, and hair may hide others."""
-    thickness = rng.uniform(0.006, 0.015)
-    if style == "bandana" or rng.random() < 0.12:
-        return None
+def _loop_colour(fabric: Fabric, rng: np.random.Generator) -> NDArray[np.float64]:
+    """Loops are white, black or of the colour of the cloth."""
     cloth = fabric.colour.mean(axis=(0, 1), dtype=np.float64)
     if rng.random() < 0.3:
-        return Loops(cloth * rng.uniform(0.6, 1.0), thickness)
+        return cloth * rng.uniform(0.6, 1.0)
     pale = rng.random() < (0.85 if cloth.mean() > 0.3 else 0.2)
-    return Loops(np.full(3, 0.96 if pale else 0.08), thickness)
+    return np.full(3, 0.96 if pale else 0.08)
 
 
 def make_room(
@@ -119,5 +125,10 @@ def is_worn(cloth: Map, points: NDArray[np.floating], kind: Kind) -> bool:
         x, y = np.round(points[list(numbers), :2]).astype(int).T
         return opacity[np.clip(y, 0, height - 1), np.clip(x, 0, width - 1)]
 
-    enough = cloth.sum() > _LEAST * height * width
-    return bool(enough and (at(reach, BARE[kind]) < 0.02).all() and (at(cloth, COVERED[kind]) > 0.9).all())
+    def is_bare(numbers: tuple[int, ...]) -> bool:
+        return bool((at(reach, numbers) < 0.02).all())
+
+    enough = cloth.sum() > _LEAST_OF.get(kind, _LEAST) * height * width
+    either = BARE_EITHER.get(kind, ((),))
+    covered = (at(cloth, COVERED[kind]) > 0.9).all()
+    return bool(enough and covered and is_bare(BARE[kind]) and any(is_bare(group) for group in either))

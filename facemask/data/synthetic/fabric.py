@@ -5,13 +5,15 @@ A fabric is a picture of the sheet laid flat, its upper edge at the top, with a 
 
 import math
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import get_args
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-Style = Literal["surgical", "cloth", "printed", "cup", "bandana", "photographed"]
+from facemask.core.params import MaskStyle as Style
+from facemask.data.synthetic.face_prints import print_face
+
 STYLES: tuple[Style, ...] = get_args(Style)
 
 HEIGHT, WIDTH = 192, 288
@@ -40,21 +42,31 @@ class Fabric:
     Attributes:
         colour: float32 (HEIGHT, WIDTH, 3) in [0, 1]: what it reflects, RGB.
         relief: float32 (HEIGHT, WIDTH): height of folds, in pixels of this picture.
+        opacity: float32 (HEIGHT, WIDTH) in [0, 1], or None where nothing shows through.
     """
 
     colour: Map
     relief: Map
+    opacity: Map | None = None
 
 
-def draw_fabric(style: Style, rng: np.random.Generator) -> Fabric:
-    """Paint a piece of cloth of a style other than `photographed`; everything else about it is chance."""
-    base = _base_colour(style, rng)
+def draw_fabric(style: Style, dark: bool, rng: np.random.Generator) -> Fabric:
+    """Paint a piece of cloth of a style other than `photographed`; everything else about it is chance.
+
+    Args:
+        style: how the mask is made.
+        dark: whether it is black or nearly so, prints aside.
+        rng: source of chance.
+    """
+    base = _black(rng) if dark else _base_colour(style, rng)
     colour = np.broadcast_to(base, (HEIGHT, WIDTH, 3)).astype(np.float32)
     relief = np.zeros((HEIGHT, WIDTH), np.float32)
     if style == "surgical":
         colour, relief = _pleated(colour, rng)
     elif style in ("printed", "bandana"):
         colour = _printed(base, rng)
+    elif style == "face_print":
+        colour = print_face(colour, rng)
     elif style == "cup":
         colour, relief = _cup(colour, rng)
     if style in ("cloth", "printed") and rng.random() < 0.5:
@@ -62,33 +74,57 @@ def draw_fabric(style: Style, rng: np.random.Generator) -> Fabric:
     if style != "cup" and rng.random() < 0.6:
         colour = _hemmed(colour, rng)
     relief = relief + _wrinkles(rng, rng.uniform(0.3, 2.8) * (0.3 if style == "cup" else 1))
-    weave = rng.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32) * rng.uniform(0.004, 0.02)
+    weave = rng.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32) * rng.uniform(0.004, 0.02) * (0.4 if dark else 1)
     colour = np.clip(colour * (1 + _smooth_noise(rng, 60)[..., None] * 0.03) + weave, 0.01, 1)
-    return Fabric(colour.astype(np.float32), relief.astype(np.float32))
+    if dark:  # hardly a fold is seen
+        relief = relief * rng.uniform(0.1, 0.8)
+    fabric = Fabric(colour.astype(np.float32), relief.astype(np.float32))
+    return _with_window(fabric, rng) if style == "window" else fabric
 
 
-def vary_cut_out(fabric: Fabric, rng: np.random.Generator) -> Fabric:
+def vary_cut_out(fabric: Fabric, dark: bool, rng: np.random.Generator) -> Fabric:
     """Return a variation of cloth from a photograph: mirrored, dyed, with a few more folds."""
     colour = fabric.colour[:, ::-1] if rng.random() < 0.5 else fabric.colour
-    if rng.random() < 0.5:
+    if dark or rng.random() < 0.5:
         grey = colour.mean(axis=2, keepdims=True)
-        base = _base_colour(("surgical", "cloth", "cup")[rng.integers(3)], rng)
+        base = _black(rng) if dark else _base_colour(("surgical", "cloth", "cup")[rng.integers(3)], rng)
         # Folds of dark cloth differ by less, and its crests shine.
-        colour = np.clip(grey / max(float(np.percentile(grey, 80)), 0.05), 0, 1.3) ** rng.uniform(0.8, 1.6) * base
-    weave = rng.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32) * rng.uniform(0.004, 0.015)
-    relief = fabric.relief + _wrinkles(rng, rng.uniform(0.0, 1.0))
+        contrast = rng.uniform(0.3, 0.9) if dark else rng.uniform(0.8, 1.6)
+        colour = np.clip(grey / max(float(np.percentile(grey, 80)), 0.05), 0, 1.3) ** contrast * base
+    weave = rng.standard_normal((HEIGHT, WIDTH, 1), dtype=np.float32) * rng.uniform(0.004, 0.015) * (0.4 if dark else 1)
+    relief = fabric.relief + _wrinkles(rng, rng.uniform(0.0, 1.0) * (0.4 if dark else 1))
     return Fabric(np.clip(colour * rng.uniform(0.9, 1.05) + weave, 0.01, 1).astype(np.float32), relief)
+
+
+def _black(rng: np.random.Generator) -> NDArray[np.float64]:
+    return np.clip(rng.uniform(0.025, 0.13) * (1 + rng.normal(0, 0.06, 3)), 0.015, 0.2)
+
+
+def _with_window(fabric: Fabric, rng: np.random.Generator) -> Fabric:
+    """Replace the cloth before the mouth by clear plastic with a seam around it."""
+    y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
+    centre, half = (WIDTH / 2, HEIGHT * rng.uniform(0.5, 0.62)), (rng.uniform(48, 80), rng.uniform(30, 52))
+    corner = rng.uniform(2, 5)
+    from_edge = 1 - (np.abs((x - centre[0]) / half[0]) ** corner + np.abs((y - centre[1]) / half[1]) ** corner)
+    clear = np.clip(0.5 + 6 * from_edge, 0, 1)
+    seam = np.exp(-((from_edge / rng.uniform(0.06, 0.2)) ** 2)) * rng.uniform(0.1, 0.5)
+    shine = np.clip(0.4 * _smooth_noise(rng, 70) + 0.25 * _smooth_noise(rng, 25), 0, 1) * rng.uniform(0.2, 0.8)
+    haze = rng.uniform(0.08, 0.3)
+    colour = fabric.colour * (1 - seam)[..., None]
+    colour = colour + clear[..., None] * (np.float32(0.95) - colour)
+    opacity = 1 - clear * (1 - np.clip(haze + shine, 0, 0.8))
+    return Fabric(colour.astype(np.float32), fabric.relief * (1 - clear), opacity.astype(np.float32))
 
 
 def _base_colour(style: Style, rng: np.random.Generator) -> NDArray[np.float64]:
     palette = {"surgical": _SURGICAL, "cup": _CUP}.get(style, _CLOTH)
-    if style in ("cloth", "printed", "bandana") and rng.random() < 0.3:
+    if style in ("cloth", "printed", "face_print", "window", "bandana") and rng.random() < 0.3:
         base = rng.uniform(0.05, 0.95, 3)
     else:
         weights = np.ones(len(palette))
         if style == "surgical":
             weights[:3] = 3
-        if style == "cloth":
+        if style in ("cloth", "face_print"):
             weights[:2] = 4
         base = palette[rng.choice(len(palette), p=weights / weights.sum())]
     return np.clip(base * rng.uniform(0.88, 1.08) + rng.normal(0, 0.02, 3), 0.03, 0.98)

@@ -3,7 +3,7 @@
 import hashlib
 import math
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -12,11 +12,13 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from facemask.core.errors import FacemaskError
 from facemask.core.params import RenderParams
 from facemask.core.progress import track
 from facemask.data.synthetic.cutting import cut_out
 from facemask.data.synthetic.draw import LABELS, draw_mask, make_room
-from facemask.data.synthetic.fabric import Fabric, Image, Style, draw_fabric, vary_cut_out
+from facemask.data.synthetic.fabric import STYLES, Fabric, Image, Style, draw_fabric, vary_cut_out
+from facemask.data.synthetic.face_shield import draw_shield
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
 from facemask.dataset.split import part_of
@@ -25,27 +27,16 @@ from facemask.faces.mesh import Face, FaceMesh, load_mesh
 
 Item = TypeVar("Item")
 
-# Worn badly in every way, and worn right often enough that a drawn mask tells little about the label. The style is
-# drawn independently of the kind, so that it tells nothing.
-KIND_SHARES: dict[Kind, float] = {
-    "right": 0.35,
-    "nose_out": 0.41,
-    "mouth_out": 0.1,
-    "below_chin": 0.02,
-    "chin_out": 0.02,
-    "bare": 0.1,  # the picture moved as for a mask: so that the moving tells nothing either
+# What is drawn, if it is drawn at all, where a picture has no room for a kind, such as a forehead cut off.
+INSTEAD: dict[Kind, Kind] = {
+    "right_low": "right",
+    "nose_just_out": "nose_out",
+    "below_chin": "mouth_out",
+    "askew": "nose_out",
+    "one_ear": "mouth_out",
+    "forehead": "mouth_out",
+    "over_eyes": "nose_out",
 }
-STYLE_SHARES: dict[Style, float] = {
-    "photographed": 0.42,
-    "surgical": 0.2,
-    "cloth": 0.16,
-    "printed": 0.09,
-    "cup": 0.08,
-    "bandana": 0.05,
-}
-
-# Where the picture ends at the chin, a mask that should hang below it is drawn on it.
-INSTEAD: dict[Kind, tuple[Kind, ...]] = {"below_chin": ("mouth_out",)}
 
 _CUT_OUT_TRIES = 400  # photographs of masks; a third give a piece of cloth, which is varied whenever it is used
 _ENOUGH_CUT_OUTS = 50  # with fewer the same cloth would be seen too often
@@ -73,7 +64,8 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Picture:
-    row: dict[str, str]
+    name: str
+    row: dict[str, str | bool]
     data: bytes
 
 
@@ -136,10 +128,49 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
         cut_outs = [piece for piece in pieces if piece is not None]
         drawn = pool.map(draw, faces.to_dict("records"))
         results = list(track(drawn, total=len(faces), desc="drawing masks", unit="faces"))
-    pictures = sorted((picture for result in results for picture in result or []), key=lambda item: item.row["id"])
-    write_archive(path, ((picture.row["id"], picture.data) for picture in pictures))
+    pictures = sorted((picture for result in results for picture in result or []), key=lambda item: item.name)
+    write_archive(path, ((picture.name, picture.data) for picture in pictures))
     rows = pd.DataFrame([picture.row for picture in pictures], columns=SYNTHETIC.columns)
     return Outcome(rows, len(faces), sum(result is None for result in results), len(cut_outs))
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What is drawn on a face: how the mask is worn and made, whether it is dark, and whether a face shield is added.
+
+    Each is drawn independently of the others, so that the make of a mask tells nothing about how it is worn.
+    """
+
+    kind: Kind
+    style: Style
+    dark: bool
+    shield: bool
+
+
+def choose_wearing(settings: RenderParams, cut_outs: int, rng: np.random.Generator) -> Choice:
+    """Choose what is drawn, by the shares in the settings.
+
+    Args:
+        settings: the shares and probabilities.
+        cut_outs: how many pieces of real cloth there are; with few, less is drawn with them.
+        rng: source of chance.
+
+    Raises:
+        FacemaskError: only masks of real cloth are wanted, and there is none.
+    """
+    styles = {style: settings.styles.get(style, 0) for style in STYLES}
+    styles["photographed"] *= min(cut_outs / _ENOUGH_CUT_OUTS, 1)
+    if not any(styles.values()):
+        raise FacemaskError(
+            "render.styles allows photographed masks only, but none could be cut out of the photographs of the "
+            "training part: give another style a share above 0"
+        )
+    return Choice(
+        kind=_draw_by_share({kind: settings.kinds.get(kind, 0) for kind in KINDS}, rng),
+        style=_draw_by_share(styles, rng),
+        dark=bool(rng.random() < settings.dark),
+        shield=bool(rng.random() < settings.face_shield),
+    )
 
 
 def choose_shown(table: pd.DataFrame, per_kind: int) -> dict[str, list[str]]:
@@ -171,23 +202,20 @@ def _draw_on(
     pictures = []
     for number in range(settings.per_face):
         rng = np.random.default_rng([settings.seed, number, int(name, 16)])
-        first = _draw_by_share(KIND_SHARES, rng)
-        style, fabric = _draw_cloth(cut_outs, rng)
+        choice = choose_wearing(settings, len(cut_outs), rng)
+        if choice.style == "photographed":
+            fabric = vary_cut_out(cut_outs[rng.integers(len(cut_outs))], choice.dark, rng)
+        else:
+            fabric = draw_fabric(choice.style, choice.dark, rng)
         view, points = make_room(image, fitted.points, rng)
-        for kind in (first, *INSTEAD.get(first, ())):
-            picture = draw_mask(view, points, kind, style, fabric, rng)
+        instead = INSTEAD.get(choice.kind)
+        for kind in (choice.kind, instead) if instead and settings.kinds.get(instead) else (choice.kind,):
+            picture = draw_mask(view, points, kind, choice.style, fabric, rng)
             if picture is not None:
-                pictures.append(_packed(picture, face, f"{name}-{number}", kind, style))
+                picture = draw_shield(picture, points, rng) if choice.shield else picture
+                pictures.append(_packed(picture, face, f"{name}-{number}", replace(choice, kind=kind)))
                 break
     return pictures
-
-
-def _draw_cloth(cut_outs: list[Fabric], rng: np.random.Generator) -> tuple[Style, Fabric]:
-    photographed = STYLE_SHARES["photographed"] * min(len(cut_outs) / _ENOUGH_CUT_OUTS, 1)
-    style = _draw_by_share({**STYLE_SHARES, "photographed": photographed}, rng)
-    if style == "photographed":
-        return style, vary_cut_out(cut_outs[rng.integers(len(cut_outs))], rng)
-    return style, draw_fabric(style, rng)
 
 
 def _draw_by_share(shares: dict[Item, float], rng: np.random.Generator) -> Item:
@@ -195,20 +223,22 @@ def _draw_by_share(shares: dict[Item, float], rng: np.random.Generator) -> Item:
     return list(shares)[rng.choice(len(shares), p=weights / weights.sum())]
 
 
-def _packed(picture: Image, face: dict[str, str], name: str, kind: Kind, style: Style) -> _Picture:
-    label = LABELS[kind]
-    row = {
-        "id": f"{SOURCE}/{label}/{name}.jpg",
+def _packed(picture: Image, face: dict[str, str], name: str, choice: Choice) -> _Picture:
+    label = LABELS[choice.kind]
+    path = f"{SOURCE}/{label}/{name}.jpg"
+    row: dict[str, str | bool] = {
+        "id": path,
         "source": SOURCE,
         "label": label,
         "group": face["group"],
         "part": face["part"],
         "photograph": face["id"],
-        "kind": kind,
-        "style": style,
+        "kind": choice.kind,
+        "style": choice.style,
+        "shield": choice.shield,
     }
     _, packed = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return _Picture(row, packed.tobytes())
+    return _Picture(path, row, packed.tobytes())
 
 
 def _at_most(image: Image, side: int) -> Image:

@@ -8,12 +8,17 @@ import cv2
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import chi2_contingency
 
 from facemask.core.classes import CLASSES
+from facemask.core.errors import FacemaskError
+from facemask.core.params import RenderParams
 from facemask.data.synthetic.cutting import cut_out
 from facemask.data.synthetic.draw import LABELS, draw_mask, make_room
 from facemask.data.synthetic.fabric import HEIGHT, STYLES, WIDTH, Fabric, Style, draw_fabric, vary_cut_out
-from facemask.data.synthetic.pipeline import KIND_SHARES, STYLE_SHARES, choose, choose_shown
+from facemask.data.synthetic.face_prints import print_face
+from facemask.data.synthetic.face_shield import draw_shield
+from facemask.data.synthetic.pipeline import Choice, choose, choose_shown, choose_wearing
 from facemask.dataset.synthetic import KINDS, SYNTHETIC, Kind, count_synthetic
 from tests.bare_face import bare_photo, mean_points
 
@@ -52,7 +57,8 @@ def change(picture: np.ndarray, points: np.ndarray, numbers: tuple[int, ...]) ->
     return int(np.abs(at(picture, points, numbers) - at(before, points, numbers)).max())
 
 
-CASES = list(itertools.product(STYLES, (-25.0, 0.0, 25.0)))
+CUT_STYLES: tuple[Style, ...] = ("surgical", "cloth", "cup", "bandana")  # the others are cut like cloth
+CASES = list(itertools.product(CUT_STYLES, (-25.0, 0.0, 25.0)))
 
 
 def test_the_same_seed_gives_the_same_picture() -> None:
@@ -63,7 +69,7 @@ def test_the_same_seed_gives_the_same_picture() -> None:
 
 @pytest.mark.parametrize("style", [style for style in STYLES if style != "photographed"])
 def test_the_same_seed_gives_the_same_cloth_and_another_seed_another(style: Style) -> None:
-    first, again, other = (draw_fabric(style, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (draw_fabric(style, False, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first.colour, again.colour)
     assert np.array_equal(first.relief, again.relief)
     assert not np.array_equal(first.colour, other.colour)
@@ -98,6 +104,63 @@ def test_on_the_chin_the_mask_leaves_nose_and_mouth_bare(style: Style, turn: flo
         assert is_green(picture.reshape(-1, 3).astype(int)).mean() > 0.04
 
 
+@pytest.mark.parametrize(("style", "turn"), CASES)
+def test_worn_right_but_low_the_mask_still_covers_tip_of_nose_nostrils_and_mouth(style: Style, turn: float) -> None:
+    points = mean_points(turn=turn)
+    for seed in range(4):
+        picture = drawn("right_low", seed, style, turn)
+        assert is_green(at(picture, points, (4, 2, *LIPS))).all()
+        assert change(picture, points, (6, 197)) <= 3, "the bridge of the nose shows"
+
+
+@pytest.mark.parametrize(("style", "turn"), CASES)
+def test_with_the_nose_just_out_its_tip_shows_and_the_mask_is_spread_as_if_worn_right(
+    style: Style, turn: float
+) -> None:
+    points = mean_points(turn=turn)
+    for seed in range(4):
+        picture = drawn("nose_just_out", seed, style, turn)
+        assert change(picture, points, (*TIP_OF_NOSE, 5)) <= 3
+        assert is_green(at(picture, points, (*LIPS, 61, 291, 199))).all()
+
+
+def test_askew_the_mask_leaves_the_nose_or_half_of_the_mouth_bare() -> None:
+    points = mean_points()
+    nose, left, right = (1, 4, 2), (61, 91, 84), (291, 321, 314)
+    for seed in range(12):
+        picture = drawn("askew", seed)
+        assert min(change(picture, points, part) for part in (nose, left, right)) <= 3
+        green = is_green(picture.astype(int).reshape(-1, 3)).reshape(picture.shape[:2])
+        rows, columns = np.nonzero(green)
+        assert green.mean() > 0.07
+        assert abs(np.corrcoef(columns, rows)[0, 1]) > 0.1, "it hangs obliquely"
+
+
+@pytest.mark.parametrize("turn", [-25.0, 0.0, 25.0])
+def test_hanging_from_one_ear_the_mask_lies_beside_nose_and_mouth_on_one_side(turn: float) -> None:
+    points = mean_points(turn=turn)
+    sides = set()
+    for seed in range(8):
+        picture = drawn("one_ear", seed, turn=turn)
+        assert change(picture, points, (*NOSTRILS, *LIPS, *EYES)) <= 3
+        columns = np.nonzero(is_green(picture.astype(int).reshape(-1, 3)).reshape(picture.shape[:2]))[1]
+        middle = float(points[4, 0])
+        right = float((columns > middle).mean())
+        assert right < 0.1 or right > 0.9
+        sides.add(right > 0.5)
+    assert sides == ({True, False} if turn == 0 else {turn > 0}), "the ear that is seen"
+
+
+def test_on_the_forehead_and_over_the_eyes_nose_and_mouth_stay_bare() -> None:
+    points = mean_points()
+    for seed in range(4):
+        forehead, eyes = drawn("forehead", seed), drawn("over_eyes", seed)
+        assert change(forehead, points, (*EYES, *NOSTRILS, *LIPS)) <= 3
+        assert is_green(at(forehead, points, (151,))).all()
+        assert is_green(at(eyes, points, (159, 145, 386, 374))).all()
+        assert change(eyes, points, (2, *LIPS)) <= 3
+
+
 def test_a_face_that_is_to_stay_bare_stays_as_it_is() -> None:
     assert np.array_equal(drawn("bare"), bare_photo(mean_points()))
 
@@ -112,7 +175,7 @@ def test_sitting_too_high_the_mask_covers_the_nose_and_leaves_the_chin_bare() ->
 
 
 def test_a_mask_hangs_below_the_chin_only_where_the_picture_shows_what_is_below() -> None:
-    roomy, tight = mean_points(width=0.5, height=0.6), mean_points(width=0.78, height=0.49)
+    roomy, tight = mean_points(width=0.5, height=0.6), mean_points(width=0.8, height=0.5)
     pictures = [
         draw_mask(bare_photo(points), points, "below_chin", "cloth", GREEN, np.random.default_rng(3))
         for points in (roomy, tight)
@@ -198,17 +261,93 @@ def test_no_cloth_is_cut_out_of_a_face_seen_from_the_side() -> None:
 
 def test_cut_out_cloth_is_varied_by_the_seed_alone() -> None:
     cloth = plain(0.5, 0.6, 0.7)
-    first, again, other = (vary_cut_out(cloth, np.random.default_rng(seed)) for seed in (1, 1, 2))
+    first, again, other = (vary_cut_out(cloth, False, np.random.default_rng(seed)) for seed in (1, 1, 2))
     assert np.array_equal(first.colour, again.colour)
     assert not np.array_equal(first.colour, other.colour)
 
 
 def test_every_kind_has_a_class_and_right_and_wrong_are_both_drawn_often() -> None:
-    assert set(LABELS) == set(KINDS) == set(KIND_SHARES)
+    settings = RenderParams()
+    assert set(LABELS) == set(KINDS) == set(settings.kinds)
+    assert set(STYLES) == set(settings.styles)
     assert set(LABELS.values()) == set(CLASSES)
-    assert sum(KIND_SHARES.values()) == pytest.approx(1)
-    assert sum(STYLE_SHARES.values()) == pytest.approx(1)
-    assert 0.3 <= KIND_SHARES["right"] <= 0.4
+    share = {label: sum(settings.kinds[kind] for kind in KINDS if LABELS[kind] == label) for label in CLASSES}
+    assert sum(share.values()) == pytest.approx(1)
+    assert 0.3 <= share["with_mask"] <= 0.4
+    assert 0.05 <= share["without_mask"] <= 0.15
+
+
+def choices(settings: RenderParams, count: int = 4000) -> list[Choice]:
+    rng = np.random.default_rng(1)
+    return [choose_wearing(settings, 100, rng) for _ in range(count)]
+
+
+def test_how_a_mask_is_worn_tells_nothing_about_how_it_is_made() -> None:
+    table = pd.DataFrame(choices(RenderParams()))
+    for column in ("style", "dark", "shield"):
+        counts = pd.crosstab(table["kind"].map(LABELS), table[column])
+        assert counts.shape == (len(CLASSES), table[column].nunique())
+        assert chi2_contingency(counts).pvalue > 0.01, counts
+
+
+def test_shares_are_relative_and_a_share_of_0_turns_a_kind_or_style_off() -> None:
+    drawn = choices(RenderParams(kinds={"right": 30, "askew": 10, "bare": 0}, styles={"cup": 1}, dark=0, face_shield=1))
+    assert {choice.kind for choice in drawn} == {"right", "askew"}
+    assert 0.72 < sum(choice.kind == "right" for choice in drawn) / len(drawn) < 0.78
+    assert {(choice.style, choice.dark, choice.shield) for choice in drawn} == {("cup", False, True)}
+
+
+def test_without_real_cloth_other_styles_are_drawn_or_missed_in_words() -> None:
+    rng = np.random.default_rng(1)
+    styles = {choose_wearing(RenderParams(), 0, rng).style for _ in range(200)}
+    assert "photographed" not in styles
+    assert len(styles) > 4
+    with pytest.raises(FacemaskError, match=r"render\.styles allows photographed masks only"):
+        choose_wearing(RenderParams(styles={"photographed": 1}), 0, rng)
+
+
+@pytest.mark.parametrize("style", [style for style in STYLES if style not in ("photographed", "printed", "bandana")])
+def test_dark_cloth_is_dark_whatever_the_style(style: Style) -> None:
+    for seed in range(6):
+        fabric = draw_fabric(style, True, np.random.default_rng(seed))
+        cloth = fabric.colour if fabric.opacity is None else fabric.colour[fabric.opacity > 0.99]
+        assert np.median(cloth) < 0.2
+    photographed = vary_cut_out(plain(0.5, 0.9, 0.7), True, np.random.default_rng(1))
+    assert photographed.colour.mean() < 0.2
+
+
+def test_a_printed_face_shows_where_the_mouth_is_and_leaves_the_upper_edge_plain() -> None:
+    for seed in range(20):
+        cloth = np.full((HEIGHT, WIDTH, 3), (0.2, 0.5, 0.8), np.float32)
+        change = np.abs(print_face(cloth, np.random.default_rng(seed)) - cloth).max(axis=2)
+        assert (change > 0.05).mean() > 0.003
+        assert change[: HEIGHT // 12].max() < 0.01
+
+
+def test_through_a_clear_window_the_mouth_shows_and_around_it_the_mask_covers() -> None:
+    points = mean_points()
+    fabric = draw_fabric("window", False, np.random.default_rng(3))
+    assert fabric.opacity is not None
+    window = Fabric(GREEN.colour, GREEN.relief, fabric.opacity)
+    picture, opaque = drawn("right", 1, "window", fabric=window), drawn("right", 1, "window")
+    mouth = at(picture, points, (13, 14))
+    assert (
+        np.abs(mouth - at(bare_photo(points), points, (13, 14))).mean()
+        < np.abs(mouth - at(opaque, points, (13, 14))).mean()
+    )
+    assert is_green(at(picture, points, (4, 205, 425))).all()
+
+
+def test_a_face_shield_leaves_what_is_behind_it_visible() -> None:
+    points = mean_points()
+    below = slice(int(points[105, 1]), None)  # the brows: the band may lie above
+    kinds: tuple[Kind, ...] = ("right", "mouth_out", "bare")
+    for seed, kind in itertools.product(range(6), kinds):
+        worn = drawn(kind)
+        shielded = draw_shield(worn, points, np.random.default_rng(seed))
+        assert shielded.shape == worn.shape
+        assert not np.array_equal(shielded, worn)
+        assert np.corrcoef(shielded[below].ravel(), worn[below].ravel())[0, 1] > 0.8, (kind, seed)
 
 
 def split_table() -> pd.DataFrame:
@@ -234,7 +373,7 @@ def test_faces_are_chosen_from_training_only_one_of_each_photograph_and_from_all
 
 
 def test_the_table_is_read_back_as_it_was_written_with_or_without_rows(tmp_path: Path) -> None:
-    row = dict.fromkeys(SYNTHETIC.columns, "x") | {"label": "with_mask", "kind": "right"}
+    row = dict.fromkeys(SYNTHETIC.columns, "x") | {"label": "with_mask", "kind": "right", "shield": True}
     for rows in ([], [row]):
         table = pd.DataFrame(rows, columns=SYNTHETIC.columns)
         SYNTHETIC.write(tmp_path / "rendered.csv", table)
@@ -242,5 +381,6 @@ def test_the_table_is_read_back_as_it_was_written_with_or_without_rows(tmp_path:
     counts = count_synthetic(table)
     assert counts["label"] == {"mask_weared_incorrect": 0, "with_mask": 1, "without_mask": 0}
     assert list(counts["kind"]) == list(KINDS)
+    assert counts["shield"] == 1
     assert json.dumps(counts)
     assert choose_shown(table, 3)["right"] == ["x"]
