@@ -215,10 +215,15 @@ class SplitParams(Settings):
 
 
 class RenderParams(Settings):
-    """On how many bare faces masks are drawn for training, and how many on each; 0 faces turns it off."""
+    """On how many bare faces masks are drawn for training, how many on each, in which poses; 0 faces turns it off."""
 
     faces: Annotated[int, Field(ge=0, le=10_000)] = 1500
     per_face: Annotated[int, Field(ge=1, le=10)] = 2
+    turned: Fraction = 0.5
+    yaw: Annotated[float, Field(ge=0, le=60)] = 40.0
+    pitch: Annotated[float, Field(ge=0, le=40)] = 25.0
+    childlike: Fraction = 0.15
+    turned_photographs: Annotated[int, Field(ge=0, le=10_000)] = 300
     seed: Seed = 1
 
 

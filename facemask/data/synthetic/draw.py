@@ -4,9 +4,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask.data.synthetic.compose import Loops, blend, look, measure_light, paint
+from facemask.data.synthetic.compose import Loops, View, blend, look, measure_light, paint
 from facemask.data.synthetic.fabric import Fabric, Image, Map, Style
-from facemask.data.synthetic.mask_geometry import BARE, COVERED, NOSE_BALL, Points, draw_cut, face_frame, lay_out
+from facemask.data.synthetic.mask_geometry import (
+    BARE,
+    COVERED,
+    NOSE_BALL,
+    Cut,
+    Frame,
+    Points,
+    draw_cut,
+    face_frame,
+    lay_out,
+)
 from facemask.dataset.synthetic import Kind
 from facemask.faces.mesh import BELOW_LIPS, CHIN, FOREHEAD
 
@@ -22,10 +32,17 @@ LABELS: dict[Kind, str] = {
 _TRIES = 12
 _ROOM = 0.15  # below the chin, in widths of the face, for a mask that hangs there
 _LEAST = 0.07  # of the picture: with narrower strips at their borders, faces above them were predicted as badly masked
+_LEAST_TURNED = 0.035  # the same after turning: a bowed head hides much of a mask on the chin
 
 
 def draw_mask(
-    image: Image, points: NDArray[np.floating], kind: Kind, style: Style, fabric: Fabric, rng: np.random.Generator
+    image: Image,
+    points: NDArray[np.floating],
+    kind: Kind,
+    style: Style,
+    fabric: Fabric,
+    rng: np.random.Generator,
+    upright: NDArray[np.floating] | None = None,
 ) -> Image | None:
     """Draw a mask over a bare face.
 
@@ -36,6 +53,8 @@ def draw_mask(
         style: how it is cut.
         fabric: what it is made of.
         rng: source of every random choice.
+        upright: the mesh before the head was turned, if it was. How the mask is worn is judged there: seen from below
+            or from the side, a mask worn right may hide a corner of the eye, and its kind must not depend on the pose.
 
     Returns:
         uint8 (height, width, 3), the picture as it is for `bare`, or None if no mask came out that covers what this
@@ -49,11 +68,21 @@ def draw_mask(
         return None
     light = measure_light(image, points, rng)
     loops = _loops(style, fabric, rng)
-    nose = _ball_of_nose(points) if kind == "nose_out" else None
+    front = points if upright is None else upright
+    front_frame = face_frame(front)
+
+    def look_at(mesh: NDArray[np.floating], of_mesh: Frame, cut: Cut) -> View:
+        nose = _ball_of_nose(mesh) if kind == "nose_out" else None
+        return look(image.shape[:2], of_mesh, lay_out(of_mesh, cut), light, nose)
+
     for _ in range(_TRIES):
-        cut = draw_cut(frame, kind, style, rng)
-        view = look(image.shape[:2], frame, lay_out(frame, cut), light, nose)
-        if is_worn(view.cloth, points, kind):
+        cut = draw_cut(front_frame, kind, style, rng)
+        view = look_at(front, front_frame, cut)
+        if not is_worn(view.cloth, front, kind):
+            continue
+        if upright is not None:
+            view = look_at(points, frame, cut)
+        if view.cloth.mean() > _LEAST_TURNED:
             return blend(image, paint(view, frame, fabric, light, loops), frame, light, rng)
     return None
 
