@@ -23,7 +23,12 @@ def main() -> None:
     outcome = render(Path("data/images.zip"), SPLIT.read(Path("data/split.csv")), path, settings)
     SYNTHETIC.write(Path("data/rendered.csv"), outcome.table)
     counts = count_synthetic(outcome.table)
-    faces = {"faces": outcome.faces, "without_fit": outcome.without_fit, "cut_outs": outcome.cut_outs}
+    faces = {
+        "faces": outcome.faces,
+        "without_fit": outcome.without_fit,
+        "cut_outs": outcome.cut_outs,
+        "photographs": outcome.photographs,
+    }
     write_metrics("render", {**faces, "images": len(outcome.table), **counts}, {"synthetic_images": "images"})
     with Archive(path) as archive:
         thumbnails = read_thumbnails(archive, choose_shown(outcome.table, SHOWN_PER_KIND))

@@ -62,7 +62,19 @@ def make_inputs(folder: Path) -> Path:
     write_archive(folder / "data/images.zip", sorted(members.items()))
     write_csv(folder / "data/split.csv", SPLIT.columns, rows)
     drawn = [
-        (f"rendered/{label}/{number}.png", "rendered", label, f"{label} {number}", "train", "p", "right", "plain", 0)
+        (
+            f"rendered/{label}/{number}.png",
+            "rendered",
+            label,
+            f"{label} {number}",
+            "train",
+            "p",
+            "right",
+            "plain",
+            0,
+            0,
+            0,
+        )
         for label in COLOURS
         for number in range(2)
     ]

@@ -289,7 +289,7 @@ def _style_shares() -> dict[MaskStyle, float]:
 
 
 class RenderParams(Settings):
-    """Masks drawn over bare faces of the training part.
+    """Masks drawn over bare faces of the training part, in all poses.
 
     Attributes:
         faces: on how many faces, at most; 0 turns it off.
@@ -298,6 +298,11 @@ class RenderParams(Settings):
         styles: how they are made -> share, likewise; drawn independently of the kind.
         dark: probability that the cloth is dyed black or nearly so, whatever the kind.
         face_shield: probability of a clear shield before the face, whatever the kind.
+        turned: share of the pictures whose head is turned in depth.
+        yaw: degrees to either side, at most.
+        pitch: degrees up or down, at most.
+        childlike: share of the faces with the proportions of a small child.
+        turned_photographs: turned copies of photographs of each class, at most.
         seed: of every random choice.
     """
 
@@ -307,6 +312,11 @@ class RenderParams(Settings):
     styles: dict[MaskStyle, Share] = Field(default_factory=_style_shares)
     dark: Fraction = 0.15
     face_shield: Fraction = 0.05
+    turned: Fraction = 0.5
+    yaw: Annotated[float, Field(ge=0, le=60)] = 40.0
+    pitch: Annotated[float, Field(ge=0, le=40)] = 25.0
+    childlike: Fraction = 0.15
+    turned_photographs: Annotated[int, Field(ge=0, le=10_000)] = 300
     seed: Seed = 1
 
     @field_validator("kinds", "styles")

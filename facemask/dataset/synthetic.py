@@ -11,6 +11,8 @@ from facemask.core.tables import TableSchema, text_columns
 
 KINDS: tuple[Kind, ...] = get_args(Kind)  # how a mask is worn; what each means: `facemask.data.synthetic.mask_geometry`
 
+PHOTOGRAPH = "photograph"  # kind and style of a turned photograph on which nothing is drawn
+
 KIND_TITLES: dict[str, str] = {
     "right": "Worn right",
     "right_low": "Worn right, low on the nose",
@@ -24,20 +26,33 @@ KIND_TITLES: dict[str, str] = {
     "forehead": "On the forehead",
     "over_eyes": "Over the eyes",
     "bare": "Left bare",
+    PHOTOGRAPH: "Turned photographs",
 }
 
 SOURCE = "rendered"
 SYNTHETIC = TableSchema(
-    {**text_columns("id", "source", "label", "group", "part", "photograph", "kind", "style"), "shield": "bool"},
+    {
+        **text_columns("id", "source", "label", "group", "part", "photograph", "kind", "style"),
+        "shield": "bool",
+        "yaw": "int64",  # degrees by which the head was turned, as `facemask.data.synthetic.pose` counts them
+        "pitch": "int64",
+    },
     stage="render",
 )
 
 
+def is_turned(table: pd.DataFrame) -> pd.Series:
+    """Whether the head of each picture was turned: a column of bool."""
+    return (table["yaw"] != 0) | (table["pitch"] != 0)
+
+
 def count_synthetic(table: pd.DataFrame) -> dict[str, Any]:
-    """Count the pictures by label, kind, style and face shield, with zeros for labels and kinds."""
+    """Count the pictures by label, turned ones too, by kind, style and face shield, with zeros for labels and kinds."""
+    turned = table[is_turned(table)]
     return {
         "label": {label: int((table["label"] == label).sum()) for label in CLASSES},
-        "kind": {kind: int((table["kind"] == kind).sum()) for kind in KINDS},
+        "turned": {label: int((turned["label"] == label).sum()) for label in CLASSES},
+        "kind": {kind: int((table["kind"] == kind).sum()) for kind in (*KINDS, PHOTOGRAPH)},
         "style": dict(sorted(Counter(table["style"]).items())),
         "shield": int(table["shield"].sum()),
     }

@@ -4,9 +4,19 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask.data.synthetic.compose import Loops, blend, look, measure_light, paint
+from facemask.data.synthetic.compose import Loops, View, blend, look, measure_light, paint
 from facemask.data.synthetic.fabric import Fabric, Image, Map, Style
-from facemask.data.synthetic.mask_geometry import BARE, BARE_EITHER, COVERED, NOSE_BALL, Points, face_frame, wear
+from facemask.data.synthetic.mask_geometry import (
+    BARE,
+    BARE_EITHER,
+    COVERED,
+    NOSE_BALL,
+    Frame,
+    Points,
+    Worn,
+    face_frame,
+    wear,
+)
 from facemask.dataset.synthetic import Kind
 from facemask.faces.mesh import BELOW_LIPS, CHIN, FOREHEAD
 
@@ -29,10 +39,17 @@ _TRIES = 12
 _ROOM = 0.06  # below the chin, in widths of the face, for a mask that hangs there
 _LEAST = 0.07  # of the picture: with narrower strips at their borders, faces above them were predicted as badly masked
 _LEAST_OF: dict[Kind, float] = {"below_chin": 0.05, "one_ear": 0.05}
+_LEAST_TURNED = 0.035  # the same after turning: a bowed head hides much of a mask on the chin
 
 
 def draw_mask(
-    image: Image, points: NDArray[np.floating], kind: Kind, style: Style, fabric: Fabric, rng: np.random.Generator
+    image: Image,
+    points: NDArray[np.floating],
+    kind: Kind,
+    style: Style,
+    fabric: Fabric,
+    rng: np.random.Generator,
+    upright: NDArray[np.floating] | None = None,
 ) -> Image | None:
     """Draw a mask over a bare face.
 
@@ -43,6 +60,8 @@ def draw_mask(
         style: how it is cut.
         fabric: what it is made of.
         rng: source of every random choice.
+        upright: the mesh before the head was turned, if it was. How the mask is worn is judged there: seen from below
+            or from the side, a mask worn right may hide a corner of the eye, and its kind must not depend on the pose.
 
     Returns:
         uint8 (height, width, 3), the picture as it is for `bare`, or None if no mask came out that covers what this
@@ -57,11 +76,23 @@ def draw_mask(
     light = measure_light(image, points, rng)
     colour, thickness = _loop_colour(fabric, rng), rng.uniform(0.006, 0.015) * frame.width
     hidden = style == "bandana" or rng.random() < 0.12
-    nose = _ball_of_nose(points) if kind in ("nose_out", "nose_just_out") else None
+    front = points if upright is None or kind == "one_ear" else upright  # it hangs from the ear that is seen
+    front_frame = face_frame(front)
+
+    def look_at(mesh: NDArray[np.floating], of_mesh: Frame, worn: Worn) -> View:
+        nose = _ball_of_nose(mesh) if kind in ("nose_out", "nose_just_out") else None
+        return look(image.shape[:2], of_mesh, worn.sheet, light, nose)
+
     for _ in range(_TRIES):
-        worn = wear(frame, kind, style, rng)
-        view = look(image.shape[:2], frame, worn.sheet, light, nose)
-        if is_worn(view.cloth, points, kind):
+        chance = int(rng.integers(2**63))
+        worn = wear(front_frame, kind, style, np.random.default_rng(chance))
+        view = look_at(front, front_frame, worn)
+        if not is_worn(view.cloth, front, kind):
+            continue
+        if front is not points:
+            worn = wear(frame, kind, style, np.random.default_rng(chance))
+            view = look_at(points, frame, worn)
+        if view.cloth.mean() > _LEAST_TURNED:
             loops = None if hidden else Loops(colour, thickness, worn.loops)
             return blend(image, paint(view, fabric, light, loops), frame, light, rng)
     return None

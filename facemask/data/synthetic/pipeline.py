@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,6 +13,7 @@ import cv2
 import numpy as np
 import pandas as pd
 
+from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.core.params import RenderParams
 from facemask.core.progress import track
@@ -19,10 +21,11 @@ from facemask.data.synthetic.cutting import cut_out
 from facemask.data.synthetic.draw import LABELS, draw_mask, make_room
 from facemask.data.synthetic.fabric import STYLES, Fabric, Image, Style, draw_fabric, vary_cut_out
 from facemask.data.synthetic.face_shield import draw_shield
+from facemask.data.synthetic.pose import Pose, childlike, draw_pose, turn
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
 from facemask.dataset.split import part_of
-from facemask.dataset.synthetic import KINDS, SOURCE, SYNTHETIC, Kind
+from facemask.dataset.synthetic import KINDS, PHOTOGRAPH, SOURCE, SYNTHETIC, Kind
 from facemask.faces.mesh import Face, FaceMesh, load_mesh
 
 Item = TypeVar("Item")
@@ -42,7 +45,9 @@ _CUT_OUT_TRIES = 400  # photographs of masks; a third give a piece of cloth, whi
 _ENOUGH_CUT_OUTS = 50  # with fewer the same cloth would be seen too often
 _LONGEST_SHORT_SIDE = 256  # pixels; training looks at no more
 _QUALITY = 92  # of JPEG
+_MOST_COPIES = 8  # of one photograph, turned
 _WORKERS = 2
+_POSE, _COPY = 1, 2  # told to the generators of poses, so that they differ from others of the same seed
 
 
 @dataclass(frozen=True)
@@ -54,18 +59,22 @@ class Outcome:
         faces: how many bare faces were tried.
         without_fit: how many of them the face mesh did not fit.
         cut_outs: how many pieces of real cloth there were to draw with.
+        photographs: for each class, how many photographs were to be turned, and how many the face mesh did not fit.
     """
 
     table: pd.DataFrame
     faces: int
     without_fit: int
     cut_outs: int
+    photographs: dict[str, dict[str, int]]
 
 
 @dataclass(frozen=True)
-class _Picture:
+class Picture:
+    """A picture for training: its id, its row in `data/rendered.csv`, and the JPEG file."""
+
     name: str
-    row: dict[str, str | bool]
+    row: dict[str, str | int | bool]
     data: bytes
 
 
@@ -106,7 +115,7 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
     faces = choose(table, "without_mask", settings.faces, settings.seed)
     if faces.empty:
         write_archive(path, [])
-        return Outcome(pd.DataFrame(columns=SYNTHETIC.columns), 0, 0, 0)
+        return Outcome(pd.DataFrame(columns=SYNTHETIC.columns), 0, 0, 0, {})
     fitter = _Fitter()
     with Archive(images) as archive, ThreadPoolExecutor(_WORKERS) as pool:
 
@@ -118,20 +127,34 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
             fitted = fitter.fit(image)
             return None if fitted is None else cut_out(image, fitted.points)
 
-        def draw(face: dict[str, str]) -> list[_Picture] | None:
+        def draw(face: dict[str, str]) -> list[Picture] | None:
             image = read(face["id"])
             fitted = fitter.fit(image)
-            return None if fitted is None else _draw_on(image, fitted, face, cut_outs, settings)
+            return None if fitted is None else draw_on(image, fitted, face, cut_outs, settings)
+
+        def pose(face: dict[str, str], copies: int) -> list[Picture] | None:
+            image = read(face["id"])
+            fitted = fitter.fit(image)
+            return None if fitted is None else _turned(image, fitted, face, copies, settings)
 
         masked = choose(table, "with_mask", _CUT_OUT_TRIES, settings.seed)["id"]
         pieces = track(pool.map(cut, masked), total=len(masked), desc="cutting out masks")
         cut_outs = [piece for piece in pieces if piece is not None]
         drawn = pool.map(draw, faces.to_dict("records"))
         results = list(track(drawn, total=len(faces), desc="drawing masks", unit="faces"))
-    pictures = sorted((picture for result in results for picture in result or []), key=lambda item: item.name)
+        originals, copies = _to_turn(table, settings)
+        tried = list(track(pool.map(pose, originals, copies), total=len(originals), desc="turning heads"))
+    pictures = [picture for result in results for picture in result or []]
+    pictures += _in_proportion([picture for result in tried for picture in result or []], pictures)
+    pictures.sort(key=lambda picture: picture.name)
     write_archive(path, ((picture.name, picture.data) for picture in pictures))
     rows = pd.DataFrame([picture.row for picture in pictures], columns=SYNTHETIC.columns)
-    return Outcome(rows, len(faces), sum(result is None for result in results), len(cut_outs))
+    without_fit = Counter(face["label"] for face, result in zip(originals, tried, strict=True) if result is None)
+    photographs = {
+        label: {"tried": count, "without_fit": without_fit[label]}
+        for label, count in sorted(Counter(face["label"] for face in originals).items())
+    }
+    return Outcome(rows, len(faces), sum(result is None for result in results), len(cut_outs), photographs)
 
 
 @dataclass(frozen=True)
@@ -174,8 +197,16 @@ def choose_wearing(settings: RenderParams, cut_outs: int, rng: np.random.Generat
 
 
 def choose_shown(table: pd.DataFrame, per_kind: int) -> dict[str, list[str]]:
-    """Choose pictures for a contact sheet: the first of each kind by id, whose order is as good as chance."""
-    return {kind: list(table[table["kind"] == kind]["id"][:per_kind]) for kind in KINDS}
+    """Choose pictures for a contact sheet: the first of each kind by id, whose order is as good as chance.
+
+    Turned photographs come from all classes in turn.
+    """
+    photographs = table[table["kind"] == PHOTOGRAPH]
+    mixed = photographs.iloc[np.argsort(photographs.groupby("label").cumcount(), kind="stable")]
+    return {
+        **{kind: list(table[table["kind"] == kind]["id"][:per_kind]) for kind in KINDS},
+        PHOTOGRAPH: list(mixed["id"][:per_kind]),
+    }
 
 
 class _Fitter:
@@ -195,27 +226,82 @@ class _Fitter:
             self._free.put(mesh)
 
 
-def _draw_on(
+def draw_on(
     image: Image, fitted: Face, face: dict[str, str], cut_outs: list[Fabric], settings: RenderParams
-) -> list[_Picture]:
-    name = hashlib.sha256(face["id"].encode()).hexdigest()[:16]
+) -> list[Picture]:
+    """Draw `settings.per_face` masks over a bare face, each in a picture, a pose, and a cloth of its own.
+
+    Args:
+        image: uint8 (height, width, 3), RGB.
+        fitted: the face's mesh.
+        face: its row in the split.
+        cut_outs: pieces of real cloth.
+        settings: of the drawing.
+    """
+    name = _name(face)
     pictures = []
     for number in range(settings.per_face):
-        rng = np.random.default_rng([settings.seed, number, int(name, 16)])
+        seeds = [settings.seed, number, int(name, 16)]
+        rng = np.random.default_rng(seeds)
         choice = choose_wearing(settings, len(cut_outs), rng)
         if choice.style == "photographed":
             fabric = vary_cut_out(cut_outs[rng.integers(len(cut_outs))], choice.dark, rng)
         else:
             fabric = draw_fabric(choice.style, choice.dark, rng)
-        view, points = make_room(image, fitted.points, rng)
+        # Of a generator of its own: the pose is independent of how and with what the mask is drawn.
+        pose = draw_pose(fitted.points, settings.turned, settings, np.random.default_rng([*seeds, _POSE]))
+        view, upright = childlike(*make_room(image, fitted.points, rng), pose.childlike)
+        view, points = turn(view, upright, pose.yaw, pose.pitch, pose.roll)
         instead = INSTEAD.get(choice.kind)
         for kind in (choice.kind, instead) if instead and settings.kinds.get(instead) else (choice.kind,):
-            picture = draw_mask(view, points, kind, choice.style, fabric, rng)
+            front = upright if pose.is_turned else None
+            picture = draw_mask(view, points, kind, choice.style, fabric, rng, front)
             if picture is not None:
                 picture = draw_shield(picture, points, rng) if choice.shield else picture
-                pictures.append(_packed(picture, face, f"{name}-{number}", replace(choice, kind=kind)))
+                row = {"kind": kind, "style": choice.style, "shield": choice.shield}
+                pictures.append(_packed(picture, face, f"{name}-{number}", LABELS[kind], row, pose))
                 break
     return pictures
+
+
+def _to_turn(table: pd.DataFrame, settings: RenderParams) -> tuple[list[dict[str, str]], list[int]]:
+    """Choose the photographs that are to be turned, and how often each: more than once where a class has few."""
+    originals, copies = [], []
+    for label in CLASSES:
+        chosen = choose(table, label, settings.turned_photographs, settings.seed).to_dict("records")
+        originals += chosen
+        each = math.ceil(settings.turned_photographs / max(len(chosen), 1))
+        copies += [min(each, _MOST_COPIES)] * len(chosen)
+    return originals, copies
+
+
+def _turned(image: Image, fitted: Face, face: dict[str, str], copies: int, settings: RenderParams) -> list[Picture]:
+    """Turn a photograph's head, each time differently; it keeps its label."""
+    name = _name(face)
+    pictures = []
+    for number in range(copies):
+        rng = np.random.default_rng([settings.seed, number, int(name, 16), _COPY])
+        pose = draw_pose(fitted.points, 1, settings, rng)
+        view, _ = turn(*childlike(image, fitted.points, pose.childlike), pose.yaw, pose.pitch, pose.roll)
+        row = {"kind": PHOTOGRAPH, "style": PHOTOGRAPH, "shield": False}
+        pictures.append(_packed(view, face, f"{name}-turned-{number}", face["label"], row, pose))
+    return pictures
+
+
+def _in_proportion(photographs: list[Picture], drawn: list[Picture]) -> list[Picture]:
+    """Keep as many turned photographs of each class, relative to its drawn pictures, as the scarcest class has."""
+    there = Counter(picture.row["label"] for picture in photographs)
+    wanted = Counter(picture.row["label"] for picture in drawn)
+    share = min((there[label] / count for label, count in wanted.items()), default=0)
+    kept = []
+    for label, count in wanted.items():
+        of_class = sorted((item for item in photographs if item.row["label"] == label), key=lambda item: item.name)
+        kept += of_class[: round(share * count)]
+    return kept
+
+
+def _name(face: dict[str, str]) -> str:
+    return hashlib.sha256(face["id"].encode()).hexdigest()[:16]
 
 
 def _draw_by_share(shares: dict[Item, float], rng: np.random.Generator) -> Item:
@@ -223,22 +309,23 @@ def _draw_by_share(shares: dict[Item, float], rng: np.random.Generator) -> Item:
     return list(shares)[rng.choice(len(shares), p=weights / weights.sum())]
 
 
-def _packed(picture: Image, face: dict[str, str], name: str, choice: Choice) -> _Picture:
-    label = LABELS[choice.kind]
-    path = f"{SOURCE}/{label}/{name}.jpg"
-    row: dict[str, str | bool] = {
-        "id": path,
+def _packed(
+    picture: Image, face: dict[str, str], name: str, label: str, drawn: dict[str, str | bool], pose: Pose
+) -> Picture:
+    name = f"{SOURCE}/{label}/{name}.jpg"
+    row: dict[str, str | int | bool] = {
+        "id": name,
         "source": SOURCE,
         "label": label,
         "group": face["group"],
         "part": face["part"],
         "photograph": face["id"],
-        "kind": choice.kind,
-        "style": choice.style,
-        "shield": choice.shield,
+        **drawn,
+        "yaw": pose.yaw,
+        "pitch": pose.pitch,
     }
     _, packed = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
-    return _Picture(path, row, packed.tobytes())
+    return Picture(name, row, packed.tobytes())
 
 
 def _at_most(image: Image, side: int) -> Image:

@@ -19,7 +19,7 @@ from facemask.data.synthetic.fabric import HEIGHT, STYLES, WIDTH, Fabric, Style,
 from facemask.data.synthetic.face_prints import print_face
 from facemask.data.synthetic.face_shield import draw_shield
 from facemask.data.synthetic.pipeline import Choice, choose, choose_shown, choose_wearing
-from facemask.dataset.synthetic import KINDS, SYNTHETIC, Kind, count_synthetic
+from facemask.dataset.synthetic import KINDS, PHOTOGRAPH, SYNTHETIC, Kind, count_synthetic
 from tests.bare_face import bare_photo, mean_points
 
 NOSTRILS = (2, 97, 326, 98, 327, 1, 4)
@@ -373,14 +373,16 @@ def test_faces_are_chosen_from_training_only_one_of_each_photograph_and_from_all
 
 
 def test_the_table_is_read_back_as_it_was_written_with_or_without_rows(tmp_path: Path) -> None:
-    row = dict.fromkeys(SYNTHETIC.columns, "x") | {"label": "with_mask", "kind": "right", "shield": True}
+    row = dict.fromkeys(SYNTHETIC.columns, "x") | {"label": "with_mask", "kind": "right"}
+    row |= {"shield": True, "yaw": -20, "pitch": 0}
     for rows in ([], [row]):
         table = pd.DataFrame(rows, columns=SYNTHETIC.columns)
         SYNTHETIC.write(tmp_path / "rendered.csv", table)
         assert SYNTHETIC.read(tmp_path / "rendered.csv").to_dict("records") == rows
     counts = count_synthetic(table)
     assert counts["label"] == {"mask_weared_incorrect": 0, "with_mask": 1, "without_mask": 0}
-    assert list(counts["kind"]) == list(KINDS)
+    assert counts["turned"] == counts["label"]
+    assert list(counts["kind"]) == [*KINDS, PHOTOGRAPH]
     assert counts["shield"] == 1
     assert json.dumps(counts)
     assert choose_shown(table, 3)["right"] == ["x"]
