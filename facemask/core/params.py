@@ -214,11 +214,44 @@ class SplitParams(Settings):
         return self
 
 
+Weight = Annotated[float, Field(ge=0, le=100)]
+
+
+class ObjectParams(Settings):
+    """How often each object is drawn, relative to the others; 0 turns one off."""
+
+    beard: Weight = 2.0
+    hand: Weight = 3.0
+    cup: Weight = 1.0
+    scarf: Weight = 2.0
+    collar: Weight = 1.0
+    headwear: Weight = 1.0
+    microphone: Weight = 1.0
+    headset: Weight = 0.5
+    spectacles: Weight = 1.5
+    hair: Weight = 1.0
+    phone: Weight = 0.5
+
+
+class WithObjectParams(Settings):
+    """How many pictures have an object.
+
+    Attributes:
+        bare: share of the faces of which one more picture is drawn, bare and with an object.
+        masked: share of the drawn masks that have one.
+    """
+
+    bare: Fraction = 0.5
+    masked: Fraction = 0.15
+
+
 class RenderParams(Settings):
-    """On how many bare faces masks are drawn for training, and how many on each; 0 faces turns it off."""
+    """On how many bare faces masks and objects are drawn for training, and how many masks on each; 0 faces: none."""
 
     faces: Annotated[int, Field(ge=0, le=10_000)] = 1500
     per_face: Annotated[int, Field(ge=1, le=10)] = 2
+    with_object: WithObjectParams = WithObjectParams()
+    objects: ObjectParams = ObjectParams()
     seed: Seed = 1
 
 

@@ -1,4 +1,4 @@
-"""Synthetic masks for the training part: choice of faces and textures, drawing in threads."""
+"""Synthetic masks and objects for the training part: choice of faces and textures, drawing in threads."""
 
 import hashlib
 import math
@@ -17,10 +17,11 @@ from facemask.core.progress import track
 from facemask.data.synthetic.cutting import cut_out
 from facemask.data.synthetic.draw import LABELS, draw_mask, make_room
 from facemask.data.synthetic.fabric import Fabric, Image, Style, draw_fabric, vary_cut_out
+from facemask.data.synthetic.objects import choose_object, draw_before_bare, draw_before_mask, draw_below_mask
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
 from facemask.dataset.split import part_of
-from facemask.dataset.synthetic import KINDS, SOURCE, SYNTHETIC, Kind
+from facemask.dataset.synthetic import KINDS, NO_OBJECT, OBJECTS, SOURCE, SYNTHETIC, Kind
 from facemask.faces.mesh import Face, FaceMesh, load_mesh
 
 Item = TypeVar("Item")
@@ -52,6 +53,7 @@ _ENOUGH_CUT_OUTS = 50  # with fewer the same cloth would be seen too often
 _LONGEST_SHORT_SIDE = 256  # pixels; training looks at no more
 _QUALITY = 92  # of JPEG
 _WORKERS = 2
+_OBJECTS = 1  # a number of its own for the chance of objects: the masks are the same with and without them
 
 
 @dataclass(frozen=True)
@@ -98,7 +100,7 @@ def choose(table: pd.DataFrame, label: str, count: int, seed: int) -> pd.DataFra
 
 
 def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams) -> Outcome:
-    """Draw masks over bare faces of the training part, and write the pictures into one archive.
+    """Draw masks and objects over bare faces of the training part, and write the pictures into one archive.
 
     A picture depends on the seed, its photograph and the pieces of real cloth, not on what else is drawn.
 
@@ -143,8 +145,18 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
 
 
 def choose_shown(table: pd.DataFrame, per_kind: int) -> dict[str, list[str]]:
-    """Choose pictures for a contact sheet: the first of each kind by id, whose order is as good as chance."""
-    return {kind: list(table[table["kind"] == kind]["id"][:per_kind]) for kind in KINDS}
+    """Choose pictures for a contact sheet, bare and masked ones of each object.
+
+    They are the first by id, whose order is as good as chance.
+    """
+    shown: dict[str, list[str]] = {
+        kind: list(table[(table["kind"] == kind) & (table["object"] == NO_OBJECT)]["id"]) for kind in KINDS
+    }
+    for name in OBJECTS:
+        rows = table[table["object"] == name]
+        masked = list(rows[rows["kind"] != "bare"]["id"][: per_kind // 2])
+        shown[name] = list(rows[rows["kind"] == "bare"]["id"][: per_kind - len(masked)]) + masked
+    return {name: ids[:per_kind] for name, ids in shown.items()}
 
 
 class _Fitter:
@@ -174,11 +186,23 @@ def _draw_on(
         first = _draw_by_share(KIND_SHARES, rng)
         style, fabric = _draw_cloth(cut_outs, rng)
         view, points = make_room(image, fitted.points, rng)
+        chance = np.random.default_rng([settings.seed, number, int(name, 16), _OBJECTS])
+        thing = NO_OBJECT if first == "bare" else choose_object(settings, masked=True, rng=chance)
+        ground, below = draw_below_mask(view, points, thing, chance)
         for kind in (first, *INSTEAD.get(first, ())):
-            picture = draw_mask(view, points, kind, style, fabric, rng)
+            picture = draw_mask(ground, points, kind, style, fabric, rng)
             if picture is not None:
-                pictures.append(_packed(picture, face, f"{name}-{number}", kind, style))
+                picture, before = draw_before_mask(ground, picture, points, kind, thing, chance)
+                shown = thing if below or before else NO_OBJECT
+                pictures.append(_packed(picture, face, f"{name}-{number}", kind, style, shown))
                 break
+    chance = np.random.default_rng([settings.seed, settings.per_face, int(name, 16), _OBJECTS])
+    thing = choose_object(settings, masked=False, rng=chance)
+    if thing != NO_OBJECT:
+        view, points = make_room(image, fitted.points, chance)
+        picture = draw_before_bare(view, points, thing, chance)
+        if picture is not None:
+            pictures.append(_packed(picture, face, f"{name}-{settings.per_face}", "bare", "none", thing))
     return pictures
 
 
@@ -195,7 +219,7 @@ def _draw_by_share(shares: dict[Item, float], rng: np.random.Generator) -> Item:
     return list(shares)[rng.choice(len(shares), p=weights / weights.sum())]
 
 
-def _packed(picture: Image, face: dict[str, str], name: str, kind: Kind, style: Style) -> _Picture:
+def _packed(picture: Image, face: dict[str, str], name: str, kind: Kind, style: str, thing: str) -> _Picture:
     label = LABELS[kind]
     row = {
         "id": f"{SOURCE}/{label}/{name}.jpg",
@@ -206,6 +230,7 @@ def _packed(picture: Image, face: dict[str, str], name: str, kind: Kind, style: 
         "photograph": face["id"],
         "kind": kind,
         "style": style,
+        "object": thing,
     }
     _, packed = cv2.imencode(".jpg", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR), [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])
     return _Picture(row, packed.tobytes())
