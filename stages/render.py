@@ -1,4 +1,4 @@
-"""Draw synthetic masks over bare faces of the training part."""
+"""Draw synthetic masks, and objects, over bare faces of the training part."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ def main() -> None:
     from facemask.data.synthetic.pipeline import choose_shown, render
     from facemask.dataset.archive import Archive
     from facemask.dataset.split import SPLIT
-    from facemask.dataset.synthetic import KIND_TITLES, SYNTHETIC, count_synthetic
+    from facemask.dataset.synthetic import KIND_TITLES, OBJECT_TITLES, SYNTHETIC, count_synthetic
     from facemask.presentation.contact_sheet import contact_sheet, read_thumbnails
 
     settings = load_params().render
@@ -32,8 +32,9 @@ def main() -> None:
     write_metrics("render", {**faces, "images": len(outcome.table), **counts}, {"synthetic_images": "images"})
     with Archive(path) as archive:
         thumbnails = read_thumbnails(archive, choose_shown(outcome.table, SHOWN_PER_KIND))
-    tiles = {KIND_TITLES[kind]: images for kind, images in thumbnails.items()}
-    totals = {KIND_TITLES[kind]: count for kind, count in counts["kind"].items()}
+    titles = {**KIND_TITLES, **OBJECT_TITLES}
+    tiles = {titles[name]: images for name, images in thumbnails.items()}
+    totals = {title: {**counts["kind"], **counts["object"]}[name] for name, title in titles.items()}
     write_bytes(Path("data/rendered.jpg"), contact_sheet(tiles, totals))
 
 

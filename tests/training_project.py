@@ -61,20 +61,9 @@ def make_inputs(folder: Path) -> Path:
             rows.append((name, "s", label, name, part, ""))
     write_archive(folder / "data/images.zip", sorted(members.items()))
     write_csv(folder / "data/split.csv", SPLIT.columns, rows)
+    shown = ("right", "plain", "none", 0, 0, 0)
     drawn = [
-        (
-            f"rendered/{label}/{number}.png",
-            "rendered",
-            label,
-            f"{label} {number}",
-            "train",
-            "p",
-            "right",
-            "plain",
-            0,
-            0,
-            0,
-        )
+        (f"rendered/{label}/{number}.png", "rendered", label, f"{label} {number}", "train", "p", *shown)
         for label in COLOURS
         for number in range(2)
     ]

@@ -288,16 +288,49 @@ def _style_shares() -> dict[MaskStyle, float]:
     }
 
 
+Weight = Annotated[float, Field(ge=0, le=100)]
+
+
+class ObjectParams(Settings):
+    """How often each object is drawn, relative to the others; 0 turns one off."""
+
+    beard: Weight = 2.0
+    hand: Weight = 3.0
+    cup: Weight = 1.0
+    scarf: Weight = 2.0
+    collar: Weight = 1.0
+    headwear: Weight = 1.0
+    microphone: Weight = 1.0
+    headset: Weight = 0.5
+    spectacles: Weight = 1.5
+    hair: Weight = 1.0
+    phone: Weight = 0.5
+
+
+class WithObjectParams(Settings):
+    """How many pictures have an object.
+
+    Attributes:
+        bare: share of the faces of which one more picture is drawn, bare and with an object.
+        masked: share of the drawn masks that have one.
+    """
+
+    bare: Fraction = 0.5
+    masked: Fraction = 0.15
+
+
 class RenderParams(Settings):
-    """Masks drawn over bare faces of the training part, in all poses.
+    """Masks and objects drawn over bare faces of the training part, in all poses.
 
     Attributes:
         faces: on how many faces, at most; 0 turns it off.
-        per_face: pictures of each.
+        per_face: masks on each, in a picture of its own.
         kinds: how masks are worn -> share of the pictures, relative to the sum; what is not named is not drawn.
         styles: how they are made -> share, likewise; drawn independently of the kind.
         dark: probability that the cloth is dyed black or nearly so, whatever the kind.
         face_shield: probability of a clear shield before the face, whatever the kind.
+        with_object: how many pictures have an object about the face.
+        objects: how often each object is drawn.
         turned: share of the pictures whose head is turned in depth.
         yaw: degrees to either side, at most.
         pitch: degrees up or down, at most.
@@ -312,6 +345,8 @@ class RenderParams(Settings):
     styles: dict[MaskStyle, Share] = Field(default_factory=_style_shares)
     dark: Fraction = 0.15
     face_shield: Fraction = 0.05
+    with_object: WithObjectParams = WithObjectParams()
+    objects: ObjectParams = ObjectParams()
     turned: Fraction = 0.5
     yaw: Annotated[float, Field(ge=0, le=60)] = 40.0
     pitch: Annotated[float, Field(ge=0, le=40)] = 25.0

@@ -112,9 +112,8 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     table = images(15)
     pack(tmp_path / "data/images.zip", table)
     SPLIT.write(tmp_path / "data/split.csv", table)
-    drawn = images(2).assign(
-        part="train", source="rendered", photograph="p", kind="right", style="plain", shield=0, yaw=0, pitch=0
-    )
+    shown = {"kind": "right", "style": "plain", "object": "none", "shield": 0, "yaw": 0, "pitch": 0}
+    drawn = images(2).assign(part="train", source="rendered", photograph="p", **shown)
     drawn["id"] = "rendered/" + drawn["id"]
     pack(tmp_path / "data/rendered.zip", drawn)
     write_csv(tmp_path / "data/rendered.csv", SYNTHETIC.columns, drawn[[*SYNTHETIC.columns]].to_numpy().tolist())

@@ -11,7 +11,7 @@ from facemask.data.synthetic.mask_geometry import Frame, Points
 from facemask.faces import mesh as lm
 
 _SHIFT = 4  # binary digits after the point
-_CANVAS_FACE = 250  # pixels: faces are painted about so wide, then shrunk
+CANVAS_FACE = 250  # pixels: faces are painted about so wide, then shrunk
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
          152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
 
@@ -120,7 +120,7 @@ def look(shape: tuple[int, int], frame: Frame, sheet: Points, light: Light, befo
         light: of the photograph, for its blur.
         before: (n, 2) corners, in pixels, of a convex part of the face that stands before the cloth, if there is one.
     """
-    scale = int(np.clip(round(_CANVAS_FACE / frame.width), 1, 4))
+    scale = int(np.clip(round(CANVAS_FACE / frame.width), 1, 4))
     seen = frame.to_picture(sheet)
     normals = _normals(seen)
     canvas = _silhouette(seen[..., :2], _towards(normals), shape, scale)
@@ -168,7 +168,7 @@ def paint(view: View, fabric: Fabric, light: Light, loops: Loops | None) -> Laye
         bare = view.canvas == 0
         colour[bare] = smooth[bare][:, None] * loops.colour.astype(np.float32)
         opacity = np.maximum(opacity, strands)
-    colour = _film(colour * light.white.astype(np.float32)) * opacity[..., None]
+    colour = film(colour * light.white.astype(np.float32)) * opacity[..., None]
     return Layer(*(cv2.GaussianBlur(_shrunk(item, shape), (0, 0), light.blur) for item in (colour, opacity)))
 
 
@@ -194,7 +194,7 @@ def blend(image: Image, layer: Layer, frame: Frame, light: Light, rng: np.random
     return np.clip(np.round(mixed * 255), 0, 255).astype(np.uint8)
 
 
-def _film(colour: Map) -> Map:
+def film(colour: Map) -> Map:
     """Compress highlights as cameras do, instead of clipping them; in place."""
     bright = colour > 0.8
     colour[bright] = 0.8 + 0.2 * np.tanh((colour[bright] - 0.8) / 0.2)

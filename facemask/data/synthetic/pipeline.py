@@ -1,10 +1,10 @@
-"""Synthetic masks for the training part: choice of faces and textures, drawing in threads."""
+"""Synthetic masks and objects for the training part: choice of faces and textures, drawing in threads."""
 
 import hashlib
 import math
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TypeVar
@@ -21,11 +21,12 @@ from facemask.data.synthetic.cutting import cut_out
 from facemask.data.synthetic.draw import LABELS, draw_mask, make_room
 from facemask.data.synthetic.fabric import STYLES, Fabric, Image, Style, draw_fabric, vary_cut_out
 from facemask.data.synthetic.face_shield import draw_shield
+from facemask.data.synthetic.objects import choose_object, draw_before_bare, draw_before_mask, draw_below_mask
 from facemask.data.synthetic.pose import Pose, childlike, draw_pose, turn
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
 from facemask.dataset.split import part_of
-from facemask.dataset.synthetic import KINDS, PHOTOGRAPH, SOURCE, SYNTHETIC, Kind
+from facemask.dataset.synthetic import KINDS, NO_OBJECT, OBJECTS, PHOTOGRAPH, SOURCE, SYNTHETIC, Kind
 from facemask.faces.mesh import Face, FaceMesh, load_mesh
 
 Item = TypeVar("Item")
@@ -47,7 +48,8 @@ _LONGEST_SHORT_SIDE = 256  # pixels; training looks at no more
 _QUALITY = 92  # of JPEG
 _MOST_COPIES = 8  # of one photograph, turned
 _WORKERS = 2
-_POSE, _COPY = 1, 2  # told to the generators of poses, so that they differ from others of the same seed
+# Told to generators of their own: the masks are the same with and without poses and objects.
+_POSE, _COPY, _OBJECT = 1, 2, 3
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,16 @@ class Picture:
     data: bytes
 
 
+@dataclass(frozen=True)
+class _Drawn:
+    """What a picture shows: columns of `data/rendered.csv`."""
+
+    kind: str
+    style: str
+    object: str = NO_OBJECT
+    shield: bool = False
+
+
 def choose(table: pd.DataFrame, label: str, count: int, seed: int) -> pd.DataFrame:
     """Choose images of a class from the training part: one of each photograph, as many from each source as they last.
 
@@ -99,7 +111,7 @@ def choose(table: pd.DataFrame, label: str, count: int, seed: int) -> pd.DataFra
 
 
 def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams) -> Outcome:
-    """Draw masks over bare faces of the training part, and write the pictures into one archive.
+    """Draw masks and objects over bare faces of the training part, and write the pictures into one archive.
 
     A picture depends on the seed, its photograph and the pieces of real cloth, not on what else is drawn.
 
@@ -130,7 +142,9 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
         def draw(face: dict[str, str]) -> list[Picture] | None:
             image = read(face["id"])
             fitted = fitter.fit(image)
-            return None if fitted is None else draw_on(image, fitted, face, cut_outs, settings)
+            if fitted is None:
+                return None
+            return draw_on(image, fitted, face, cut_outs, settings) + _with_object(image, fitted, face, settings)
 
         def pose(face: dict[str, str], copies: int) -> list[Picture] | None:
             image = read(face["id"])
@@ -197,16 +211,20 @@ def choose_wearing(settings: RenderParams, cut_outs: int, rng: np.random.Generat
 
 
 def choose_shown(table: pd.DataFrame, per_kind: int) -> dict[str, list[str]]:
-    """Choose pictures for a contact sheet: the first of each kind by id, whose order is as good as chance.
+    """Choose pictures for a contact sheet: some of each kind and each object, and turned photographs.
 
-    Turned photographs come from all classes in turn.
+    They are the first by id, whose order is as good as chance. Objects are shown with and without a mask, turned
+    photographs of all classes in turn.
     """
+    plain = table[table["object"] == NO_OBJECT]
+    shown: dict[str, list[str]] = {kind: list(plain[plain["kind"] == kind]["id"][:per_kind]) for kind in KINDS}
+    for name in OBJECTS:
+        rows = table[table["object"] == name]
+        masked = list(rows[rows["kind"] != "bare"]["id"][: per_kind // 2])
+        shown[name] = list(rows[rows["kind"] == "bare"]["id"][: per_kind - len(masked)]) + masked
     photographs = table[table["kind"] == PHOTOGRAPH]
     mixed = photographs.iloc[np.argsort(photographs.groupby("label").cumcount(), kind="stable")]
-    return {
-        **{kind: list(table[table["kind"] == kind]["id"][:per_kind]) for kind in KINDS},
-        PHOTOGRAPH: list(mixed["id"][:per_kind]),
-    }
+    return {**shown, PHOTOGRAPH: list(mixed["id"][:per_kind])}
 
 
 class _Fitter:
@@ -242,26 +260,48 @@ def draw_on(
     pictures = []
     for number in range(settings.per_face):
         seeds = [settings.seed, number, int(name, 16)]
-        rng = np.random.default_rng(seeds)
+        rng, chance = np.random.default_rng(seeds), np.random.default_rng([*seeds, _OBJECT])
         choice = choose_wearing(settings, len(cut_outs), rng)
         if choice.style == "photographed":
             fabric = vary_cut_out(cut_outs[rng.integers(len(cut_outs))], choice.dark, rng)
         else:
             fabric = draw_fabric(choice.style, choice.dark, rng)
-        # Of a generator of its own: the pose is independent of how and with what the mask is drawn.
         pose = draw_pose(fitted.points, settings.turned, settings, np.random.default_rng([*seeds, _POSE]))
         view, upright = childlike(*make_room(image, fitted.points, rng), pose.childlike)
         view, points = turn(view, upright, pose.yaw, pose.pitch, pose.roll)
+        thing = NO_OBJECT if choice.kind == "bare" else choose_object(settings, masked=True, rng=chance)
+        view, below = draw_below_mask(view, points, thing, chance)
         instead = INSTEAD.get(choice.kind)
         for kind in (choice.kind, instead) if instead and settings.kinds.get(instead) else (choice.kind,):
             front = upright if pose.is_turned else None
             picture = draw_mask(view, points, kind, choice.style, fabric, rng, front)
             if picture is not None:
+                picture, before = draw_before_mask(view, picture, points, kind, thing, chance)
                 picture = draw_shield(picture, points, rng) if choice.shield else picture
-                row = {"kind": kind, "style": choice.style, "shield": choice.shield}
-                pictures.append(_packed(picture, face, f"{name}-{number}", LABELS[kind], row, pose))
+                drawn = _Drawn(kind, choice.style, thing if below or before else NO_OBJECT, choice.shield)
+                pictures.append(_packed(picture, face, f"{name}-{number}", LABELS[kind], drawn, pose))
                 break
     return pictures
+
+
+def _with_object(image: Image, fitted: Face, face: dict[str, str], settings: RenderParams) -> list[Picture]:
+    """Draw an object about a bare face, or about none: the share of faces that have one is a setting."""
+    name = _name(face)
+    seeds = [settings.seed, settings.per_face, int(name, 16)]
+    rng = np.random.default_rng([*seeds, _OBJECT])
+    thing = choose_object(settings, masked=False, rng=rng)
+    if thing == NO_OBJECT:
+        return []
+    pose = draw_pose(fitted.points, settings.turned, settings, np.random.default_rng([*seeds, _POSE]))
+    view, points = childlike(*make_room(image, fitted.points, rng), pose.childlike)
+    view, points = turn(view, points, pose.yaw, pose.pitch, pose.roll)
+    picture = draw_before_bare(view, points, thing, rng)
+    if picture is None:
+        return []
+    shield = bool(rng.random() < settings.face_shield)
+    picture = draw_shield(picture, points, rng) if shield else picture
+    drawn = _Drawn("bare", "none", thing, shield)
+    return [_packed(picture, face, f"{name}-{settings.per_face}", LABELS["bare"], drawn, pose)]
 
 
 def _to_turn(table: pd.DataFrame, settings: RenderParams) -> tuple[list[dict[str, str]], list[int]]:
@@ -283,8 +323,8 @@ def _turned(image: Image, fitted: Face, face: dict[str, str], copies: int, setti
         rng = np.random.default_rng([settings.seed, number, int(name, 16), _COPY])
         pose = draw_pose(fitted.points, 1, settings, rng)
         view, _ = turn(*childlike(image, fitted.points, pose.childlike), pose.yaw, pose.pitch, pose.roll)
-        row = {"kind": PHOTOGRAPH, "style": PHOTOGRAPH, "shield": False}
-        pictures.append(_packed(view, face, f"{name}-turned-{number}", face["label"], row, pose))
+        drawn = _Drawn(PHOTOGRAPH, PHOTOGRAPH)
+        pictures.append(_packed(view, face, f"{name}-turned-{number}", face["label"], drawn, pose))
     return pictures
 
 
@@ -309,9 +349,7 @@ def _draw_by_share(shares: dict[Item, float], rng: np.random.Generator) -> Item:
     return list(shares)[rng.choice(len(shares), p=weights / weights.sum())]
 
 
-def _packed(
-    picture: Image, face: dict[str, str], name: str, label: str, drawn: dict[str, str | bool], pose: Pose
-) -> Picture:
+def _packed(picture: Image, face: dict[str, str], name: str, label: str, drawn: _Drawn, pose: Pose) -> Picture:
     name = f"{SOURCE}/{label}/{name}.jpg"
     row: dict[str, str | int | bool] = {
         "id": name,
@@ -320,7 +358,7 @@ def _packed(
         "group": face["group"],
         "part": face["part"],
         "photograph": face["id"],
-        **drawn,
+        **asdict(drawn),
         "yaw": pose.yaw,
         "pitch": pose.pitch,
     }

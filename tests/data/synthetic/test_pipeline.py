@@ -3,6 +3,7 @@
 import itertools
 import json
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -373,8 +374,8 @@ def test_faces_are_chosen_from_training_only_one_of_each_photograph_and_from_all
 
 
 def test_the_table_is_read_back_as_it_was_written_with_or_without_rows(tmp_path: Path) -> None:
-    row = dict.fromkeys(SYNTHETIC.columns, "x") | {"label": "with_mask", "kind": "right"}
-    row |= {"shield": True, "yaw": -20, "pitch": 0}
+    row: dict[str, Any] = dict.fromkeys(SYNTHETIC.columns, "x")
+    row |= {"label": "with_mask", "kind": "right", "object": "none", "shield": True, "yaw": -20, "pitch": 0}
     for rows in ([], [row]):
         table = pd.DataFrame(rows, columns=SYNTHETIC.columns)
         SYNTHETIC.write(tmp_path / "rendered.csv", table)
