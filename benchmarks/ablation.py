@@ -72,11 +72,26 @@ LIGHT = {"darker": 0, "brighter": 0, "contrast": 0, "colour": 0, "gamma": 0, "si
 CAMERA = {"blur": 0, "motion": 0, "low_resolution": 0, "noise": 0, "jpeg": 0}
 USUAL = {**GEOMETRY, **LIGHT, **CAMERA, "occlusion": 0, "zoom_in": 0.2, "zoom_out": 0.2, "shear": 10}
 
+# Of the drawing.
+HEADS = {"turned": 0, "turned_photographs": 0, "childlike": 0}
+OBJECTS = {"with_object": {"bare": 0, "masked": 0}}
+RARE_KINDS = ("right_low", "nose_just_out", "askew", "one_ear", "forehead", "over_eyes")
+KINDS: dict[str, Any] = {
+    "kinds": {**dict.fromkeys(RARE_KINDS, 0), "right": 0.35, "nose_out": 0.41, "mouth_out": 0.1, "below_chin": 0.02},
+    "styles": {"face_print": 0, "window": 0},
+    "dark": 0,
+    "face_shield": 0,
+}
+
 # What each row changes in params.yaml.
 VARIANTS: dict[str, dict[str, Any]] = {
     LINEAR: {},
     CHOSEN: {},
     "no drawn masks": {"render": {"faces": 0}},
+    "no turned heads": {"render": HEADS},
+    "no objects": {"render": OBJECTS},
+    "the frequent kinds of masks alone": {"render": KINDS},
+    "frequent kinds, no turned heads, no objects": {"render": {**KINDS, **HEADS, **OBJECTS}},
     "usual augmentation (zoom, shear, flip)": {"train": {"augmentation": USUAL}},
     "no varied crops": {"train": {"augmentation": GEOMETRY}},
     "no varied light": {"train": {"augmentation": LIGHT}},

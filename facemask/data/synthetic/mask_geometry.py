@@ -17,6 +17,7 @@ from facemask.faces import mesh as lm
 Points = NDArray[np.float64]
 
 _COLUMNS, _ROWS = 81, 49
+_HIDDEN_EAR = 0.3  # sine of the angle by which a head is turned, from which the face hides one of the ears
 
 # The middle of the face from the forehead to the chin, in points of the mesh.
 _PROFILE = (10, 151, 9, 8, 168, 6, 197, 195, 5, 4, 1, 2, 164, 0, 13, 17, 18, 200, 199, 175, 152)
@@ -284,6 +285,8 @@ def _loops(frame: Frame, sheet: Points) -> list[Points]:
     right = frame.axes[0, :2] / max(float(np.linalg.norm(frame.axes[0, :2])), 1e-6)
     curves = []
     for side, column, sign in ((0, 0, -1), (1, -1, 1)):
+        if sign * frame.axes[0, 2] > _HIDDEN_EAR:
+            continue
         for end, row in ((0, 0), (1, -1)):
             corner, ear = seen[row, column], ears[side, end]
             if sign * float((ear - corner) @ right) < 0.02 * frame.width:
