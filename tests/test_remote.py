@@ -14,6 +14,7 @@ from dvc.repo import Repo
 from PIL import Image
 
 from facemask.core.files import write_json, write_text
+from tests.commands import facemask
 from tests.revisions_project import git, make_project, push
 
 pytestmark = pytest.mark.slow  # runs real dvc commands against remotes
@@ -69,8 +70,8 @@ def clone(published: Path, tmp_path: Path) -> Path:
 
 
 def predicted(clone: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = ["facemask", "predict", "--faces", "crop", "--format", "json", "face.png", *options]
-    return run(clone, clone.parent / "cache", *command)
+    command = ["predict", "--faces", "crop", "--format", "json", "face.png", *options]
+    return facemask(clone, *command, FACEMASK_CACHE=str(clone.parent / "cache"))
 
 
 def test_an_earlier_model_answers_in_a_clone_without_data_and_is_fetched_once(published: Path, clone: Path) -> None:

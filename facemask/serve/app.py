@@ -271,7 +271,11 @@ async def _in_time(seconds: float) -> AsyncIterator[None]:
         async with asyncio.timeout(seconds):
             yield
     except TimeoutError as error:
-        raise HTTPException(503, f"the answer took longer than {seconds:g} s (--timeout); try again", LATER) from error
+        raise HTTPException(503, _too_long(seconds), LATER) from error
+
+
+def _too_long(seconds: float) -> str:
+    return f"the answer took longer than {seconds:g} s (--timeout); try again"
 
 
 def _as_json(predictions: Sequence[Prediction]) -> str:
@@ -374,9 +378,12 @@ class _Surrounding:
                 await self._app(scope, receive, send_named)
         except ClientDisconnect:
             status = status or _CLIENT_GONE
+        except TimeoutError:  # no answer on an overloaded machine, or a client that does not read its answer
+            if not status:
+                answer = JSONResponse({"error": _too_long(self._seconds)}, 503, LATER)
+                await answer(scope, receive, send_named)
         except Exception as error:
-            if not isinstance(error, TimeoutError):  # a client that does not read its answer
-                logger.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
+            logger.error("%s\n%s", type(error).__name__, "".join(traceback.format_tb(error.__traceback__)))
             if not status:
                 answer = JSONResponse({"error": "the server failed; its log says where"}, 500)
                 await answer(scope, receive, send_named)

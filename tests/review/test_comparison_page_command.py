@@ -21,6 +21,7 @@ from facemask.dataset.archive import write_archive
 from facemask.review.comparison import Verdict, read_test
 from facemask.review.comparison_page import Compared, compare_revisions, html, markdown, text
 from facemask.review.revisions import Revision
+from tests.commands import facemask
 from tests.report.pages import Page
 from tests.revisions_project import commit_run, git, make_project, predictions, push, wrong
 
@@ -32,8 +33,7 @@ SETTINGS: dict[str, Any] = {"train": {"dropout": 0.2, "classes": ["a", "b"]}}
 
 
 def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "facemask", "compare", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, encoding="utf-8", check=False)
+    return facemask(project, "compare", *arguments)
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +62,8 @@ def squeezed(document: str) -> str:
 
 
 def test_the_verdict_comes_first_and_a_loss_ends_with_0_too(made: Path) -> None:
-    done = run(made, "good")
+    command = [sys.executable, "-m", "facemask", "compare", "good"]
+    done = subprocess.run(command, cwd=made, capture_output=True, text=True, encoding="utf-8", check=False)
     assert (done.returncode, done.stderr) == (0, "")
     first = done.stdout.splitlines()[0]
     by_how_much = r"by [\d.]+ points \(95%: [\d.]+ to [\d.]+\)"

@@ -1,8 +1,7 @@
 """The gate: which changes it lets through, which it does not, and how often it is wrong."""
 
-import subprocess
-import sys
 from pathlib import Path
+from subprocess import CompletedProcess
 
 import numpy as np
 import pandas as pd
@@ -17,6 +16,7 @@ from facemask.core.params import GateParams, load_params
 from facemask.review.comparison import Verdict, compare
 from facemask.review.gate import Judgement, judge, read_limits
 from facemask.review.revisions import Revision
+from tests.commands import facemask
 from tests.revisions_project import commit_run, make_project, predictions, wrong
 
 WORN_WRONG, WITH, WITHOUT = CLASSES
@@ -116,9 +116,8 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return project
 
 
-def gate(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "facemask", "gate", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, encoding="utf-8", check=False)
+def gate(project: Path, *arguments: str) -> CompletedProcess[str]:
+    return facemask(project, "gate", *arguments)
 
 
 @pytest.mark.slow

@@ -79,7 +79,7 @@ class Scene:
     def run(self, *command: str, **variables: str) -> subprocess.CompletedProcess[str]:
         environment = self.environment | variables
         return subprocess.run(
-            command, cwd=self.project, env=environment, capture_output=True, text=True, check=False, timeout=120
+            command, cwd=self.project, env=environment, capture_output=True, text=True, check=False, timeout=300
         )
 
     def retrain(self, code: int = 0, **variables: str) -> Outcome:
@@ -181,7 +181,7 @@ def test_a_run_that_is_stopped_leaves_everything_as_it_was_and_says_in_which_sta
             assert process.poll() is None
             time.sleep(0.05)
         process.terminate()
-        assert process.wait(timeout=30) == 128 + signal.SIGTERM
+        assert process.wait(timeout=120) == 128 + signal.SIGTERM
     assert git(scene.project, "status", "--porcelain") == ""
     assert git(scene.project, "branch", "--show-current") == "main"
     outcome = read_outcome(path)

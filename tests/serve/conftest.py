@@ -1,8 +1,6 @@
 """Pictures, and a server that most tests share."""
 
 import json
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,6 +8,7 @@ from typing import Any
 import pytest
 
 from tests.bad_images import cut, saved
+from tests.commands import facemask
 from tests.photos import group, one_face
 from tests.serve.running import Running
 
@@ -35,17 +34,10 @@ def predicted(photo_export: Path, files: dict[str, Path]) -> Predicted:
     found: dict[tuple[str, ...], list[dict[str, Any]]] = {}
 
     def ask(*names: str, faces: str = "find") -> list[dict[str, Any]]:
-        command = [sys.executable, "-m", "facemask", "predict", "--format", "json", "--faces", faces]
+        command = ["predict", "--format", "json", "--faces", faces, "--model", str(photo_export), *names]
         key = (faces, *names)
         if key not in found:
-            done = subprocess.run(
-                [*command, "--model", str(photo_export), *names],
-                cwd=files["one.png"].parent,
-                capture_output=True,
-                text=True,
-                check=False,
-            )
-            found[key] = json.loads(done.stdout)
+            found[key] = json.loads(facemask(files["one.png"].parent, *command).stdout)
         return found[key]
 
     return ask

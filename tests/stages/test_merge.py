@@ -124,7 +124,7 @@ def test_a_killed_stage_leaves_no_half_written_out_and_the_next_run_is_as_if_not
     earlier = contents(project)
 
     process = subprocess.Popen(STAGE, cwd=project, env=variables())
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 120
     while not _has_begun(project) and process.poll() is None and time.monotonic() < deadline:
         time.sleep(0.002)
     process.kill()

@@ -121,10 +121,10 @@ def test_the_command_serves_the_page_on_this_machine_only(web: Path) -> None:
             assert server.stdout is not None
             address = server.stdout.readline().split()[0]
             assert address.startswith("http://127.0.0.1:")
-            answer = requests.get(address, timeout=10)
+            answer = requests.get(address, timeout=60)
             assert "<h1>Face masks</h1>" in answer.text
             types = {
-                name: requests.get(address + name, timeout=10).headers["Content-Type"]
+                name: requests.get(address + name, timeout=60).headers["Content-Type"]
                 for name in ("app.js", "runtime/litert_wasm_compat_internal.wasm", "manifest.json")
             }
             assert list(types.values()) == ["text/javascript", "application/wasm", "application/json"]
@@ -134,7 +134,7 @@ def test_the_command_serves_the_page_on_this_machine_only(web: Path) -> None:
                     socket.create_connection((str(other), int(address.split(":")[2].strip("/"))), timeout=5)
         finally:
             server.send_signal(signal.SIGINT)
-            said = server.communicate(timeout=20)
+            said = server.communicate(timeout=60)
     assert server.returncode == 0
     assert said == ("", "")
 

@@ -7,7 +7,6 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -297,9 +296,8 @@ def test_the_camera_is_followed_and_can_be_stopped(page: Page) -> None:
     assert page.evaluate("document.activeElement.id") == "camera-stop"
     assert page.locator("#camera-text li").count() == 1
     pictures = "Number(document.getElementById('camera').dataset.pictures)"
-    first, start = page.evaluate(pictures), time.monotonic()
-    wait_until(lambda: page.evaluate(pictures) >= first + 8)
-    assert time.monotonic() - start < 8  # four a second when nothing else runs: benchmarks/page.py
+    first = page.evaluate(pictures)
+    wait_until(lambda: page.evaluate(pictures) >= first + 8)  # how fast, benchmarks/page.py measures
     page.keyboard.press("Enter")
     assert page.locator("#camera").is_hidden()
     assert page.evaluate("document.activeElement.id") == "camera-start"

@@ -265,12 +265,12 @@ def test_two_processes_fetch_the_same_set_once(kaggle: KaggleServer, tmp_path: P
         processes = [
             subprocess.Popen(call, cwd=project, stdout=subprocess.PIPE, stderr=told, text=True) for _ in range(2)
         ]
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while "waiting for another process" not in (tmp_path / "told").read_text():
             assert time.monotonic() < deadline
             time.sleep(0.05)
         kaggle.go_on.set()
-        answers = {process.communicate(timeout=30)[0] for process in processes}
+        answers = {process.communicate(timeout=120)[0] for process in processes}
     assert [process.returncode for process in processes] == [0, 0]
     assert len(answers) == 1
     assert kaggle.count(STORE) == 1

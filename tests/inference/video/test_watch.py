@@ -294,7 +294,7 @@ def test_ctrl_c_and_termination_print_the_last_counts_and_keep_the_video(
         first = process.stdout.readline()
         time.sleep(0.3)
         process.send_signal(number)
-        rest, errors = process.communicate(timeout=30)
+        rest, errors = process.communicate(timeout=120)
     assert (process.returncode, errors) == (code, "")
     assert read_line(rest.splitlines()[-1]).time >= read_line(first).time > 0
     assert len(read_video(output)) > 5
