@@ -15,7 +15,9 @@ than it should be, since unknown copies count as mistakes. The truth is in betwe
 people.
 
 `--growth` makes each number of images from a share of it of photographs and heavy copies of them, the same share for
-all numbers (`--versions 1` for none), and runs each in a process of its own.
+all numbers (`--versions 1` for none), and runs each in a process of its own. Photographs that are not given are
+composed of `--base` drawn portraits (`benchmarks/composed.py`), as 96 x 96 pixels. Seconds are by the clock, of the
+processors in brackets.
 
 Photographs larger than 512 pixels are shrunk to that beforehand. Peak memory is that of the process that groups.
 """
@@ -46,10 +48,11 @@ from facemask.core.progress import track
 from facemask.data.duplicates.grouping import connect, find_links
 from facemask.data.sources.sample import draw_sample
 from facemask.dataset.archive import Archive, write_archive
-from facemask.dataset.decode import UnusableImage, decode
+from facemask.dataset.decode import UnusableImage, decode, resize
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.composed import BASE_SIDE, composed, jpeg
 from benchmarks.copies import heavy_copy
 
 STAGES = ("links", "groups")
@@ -66,10 +69,20 @@ class Picture:
 
 @dataclass(frozen=True)
 class Grouped:
-    """What grouping a set gave: the group of each id, the seconds of each of `STAGES`, the peak of memory in MB."""
+    """What grouping a set gave.
+
+    Attributes:
+        groups: the group of each id.
+        links: how many were found.
+        seconds: of each of `STAGES`, by the clock.
+        processor_seconds: of all of them.
+        megabytes: the peak of memory.
+    """
 
     groups: pd.Series
+    links: int
     seconds: dict[str, float]
+    processor_seconds: float
     megabytes: float
 
 
@@ -79,6 +92,13 @@ def drawn_faces(count: int, seed: int) -> Iterator[tuple[str, bytes]]:
     portraits = islice(draw_sample(per_class, seed), per_class * len(CLASSES))
     for number, (_, data) in enumerate(track(portraits, total=per_class * len(CLASSES), desc="drawing")):
         yield f"{number:06}", data
+
+
+def composed_photographs(count: int, base_count: int, seed: int) -> Iterator[tuple[str, bytes]]:
+    """Yield `count` pictures composed of `base_count` drawn portraits as (name, file), names ascending."""
+    base = [resize(decode(data), BASE_SIDE) for _, data in drawn_faces(base_count, seed)]
+    for number in track(range(count), total=count, desc="composing"):
+        yield f"{number:06}", jpeg(composed(base, number, seed))
 
 
 def given_photographs(place: Path, count: int, seed: int) -> Iterator[tuple[str, bytes]]:
@@ -150,13 +170,15 @@ def _group(path: Path) -> Grouped:
     with Archive(path) as archive:
         rows = [(name, hashlib.sha256(archive.read(name)).hexdigest()) for name in archive.names]
         table = pd.DataFrame(rows, columns=["id", "sha256"])
-        start = time.perf_counter()
-        links = find_links(archive, table, GroupParams())
+        start, used = time.perf_counter(), time.process_time()
+        links = find_links(archive, table, GroupParams(), scratch=path.parent)
     found = time.perf_counter()
     groups = connect(table, links).set_axis(table["id"])
     seconds = {"links": found - start, "groups": time.perf_counter() - found}
+    processor_seconds = time.process_time() - used
     unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kilobytes on Linux
-    return Grouped(groups, seconds, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20)
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit / 2**20
+    return Grouped(groups, len(links), seconds, processor_seconds, peak)
 
 
 def pairwise(table: pd.DataFrame) -> tuple[float, float]:
@@ -179,20 +201,25 @@ def _pairs(sizes: pd.Series) -> int:
 
 
 def choose_photographs(arguments: argparse.Namespace, count: int, path: Path) -> list[str]:
-    """Draw or read `count` photographs into an archive; return the names of those to use, shuffled.
+    """Draw, compose or read `count` photographs into an archive; return the names of those to use, shuffled.
 
     Raises:
         FacemaskError: the folder or archive cannot be read or holds no picture.
     """
     start = time.perf_counter()
     given = arguments.photographs
-    found = given_photographs(given, count, arguments.seed) if given else drawn_faces(count, arguments.seed)
+    if given:
+        found = given_photographs(given, count, arguments.seed)
+    elif arguments.growth:
+        found = composed_photographs(count, arguments.base, arguments.seed)
+    else:
+        found = drawn_faces(count, arguments.seed)
     write_archive(path, found)
     with Archive(path) as archive:
         names = archive.names
     if not names:
         raise FacemaskError(f"{given} holds no picture that can be read: give another folder or zip archive")
-    print(f"{len(names)} photographs {'read' if given else 'drawn'} in {time.perf_counter() - start:.0f} s")
+    print(f"{len(names)} photographs {'read' if given else 'made'} in {time.perf_counter() - start:.0f} s")
     if given and not arguments.keep_copies:
         first = group_alone(path).groups.drop_duplicates().index
         print(f"{len(names) - len(first)} of them left out: by themselves they are grouped with others")
@@ -239,18 +266,24 @@ def show_growth(arguments: argparse.Namespace, folder: Path) -> None:
         fits = math.ceil(max(arguments.growth) / len(names))
         raise FacemaskError(f"{len(names)} photographs are too few: give more, or --versions {fits}")
     print(f"one photograph in {versions} images, the others are heavy copies; seconds, and MB")
-    print(f"| images | {' | '.join(STAGES)} | all | peak memory |\n|{' ---: |' * (len(STAGES) + 3)}")
+    print("| images | links | groups | all, seconds | peak memory, MB | links found | precision | recall |")
+    print(f"|{' ---: |' * 8}", flush=True)
     rows = []
     for size in sorted(arguments.growth):
         pictures = [Picture(name, copy) for name in names for copy in range(versions)][:size]
-        write_set(folder / "images.zip", folder / "photographs.zip", pictures, arguments.seed)
+        table = write_set(folder / "images.zip", folder / "photographs.zip", pictures, arguments.seed)
         grouped = group_alone(folder / "images.zip")
-        rows.append([size, *grouped.seconds.values(), sum(grouped.seconds.values()), grouped.megabytes])
-        print(f"| {size} | " + " | ".join(f"{value:.1f}" for value in rows[-1][1:-1]) + f" | {rows[-1][-1]:.0f} |")
+        table["group"] = table["id"].map(grouped.groups)
+        precision, recall = pairwise(table.assign(planted=True))
+        links, groups = (grouped.seconds[stage] for stage in STAGES)
+        rows.append([size, links, groups, links + groups, grouped.processor_seconds, grouped.megabytes])
+        cells = [f"{size}", f"{links:.1f}", f"{groups:.1f}", f"{links + groups:.1f} ({grouped.processor_seconds:.1f})"]
+        cells += [f"{grouped.megabytes:.0f}", f"{grouped.links}", f"{precision:.4f}", f"{recall:.4f}"]
+        print("| " + " | ".join(cells) + " |", flush=True)
     if len(rows) > 1:
         logarithms = np.log(np.array(rows))
-        exponents = np.polyfit(logarithms[:, 0], logarithms[:, 1:], 1)[0]
-        print("| exponent | " + " | ".join(f"{exponent:.2f}" for exponent in exponents) + " |")
+        links, groups, clock, processor, memory = np.polyfit(logarithms[:, 0], logarithms[:, 1:], 1)[0]
+        print(f"| exponent | {links:.2f} | {groups:.2f} | {clock:.2f} ({processor:.2f}) | {memory:.2f} | | | |")
 
 
 def main() -> None:
@@ -263,6 +296,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1, help="of every choice (default: %(default)s)")
     parser.add_argument("--keep-copies", action="store_true", help="leave the photographs given as they are")
     parser.add_argument("--growth", type=int, nargs="+", metavar="IMAGES", help="numbers of images to measure")
+    parser.add_argument("--base", type=int, default=1500, help="portraits to compose from (default: %(default)s)")
     parser.add_argument("--versions", type=int, default=4, help="images of one photograph (default: %(default)s)")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:

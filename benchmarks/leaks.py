@@ -4,10 +4,9 @@
     python benchmarks/leaks.py --growth 3000 12000 48000 192000
     python benchmarks/leaks.py --photographs FOLDER               # of photographs; a zip archive will do as well
 
-Drawing a portrait takes long, so a picture is composed of two of `--base` portraits: of each a crop, turned and often
-mirrored, on either side of a line drawn at random. Any number of different pictures can be made this way, and some of
-them share more than drawn portraits or photographs do. Of 20 images, 14 are for training, 3 for validation and 3 for
-test. The first `--planted` validation and test images are heavy copies (`benchmarks/copies.py`) of training images.
+Pictures are composed of `--base` portraits (`benchmarks/composed.py`). Of 20 images, 14 are for training, 3 for
+validation and 3 for test. The first `--planted` validation and test images are heavy copies (`benchmarks/copies.py`) of
+training images.
 
 Each number of images is the beginning of the same set, so that all of them hold the same leaks. The check that the
 stage `split` makes and, up to `--exact-up-to` images, the exact search (where that is another) run one after the other,
@@ -29,10 +28,8 @@ from dataclasses import dataclass
 from multiprocessing import get_context
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pandas as pd
-from numpy.typing import NDArray
 
 from facemask.core.errors import FacemaskError
 from facemask.core.params import LeakParams
@@ -44,14 +41,11 @@ from facemask.dataset.decode import decode, resize
 
 # The folder is not installed.
 sys.path.insert(0, str(Path(__file__).parents[1]))
+from benchmarks.composed import BASE_SIDE, Pixels, composed, jpeg
 from benchmarks.copies import heavy_copy
 from benchmarks.duplicates import drawn_faces, given_photographs
 
 PARTS = ("train",) * 14 + ("val",) * 3 + ("test",) * 3
-SIDE = 96
-BASE_SIDE = 128
-
-Pixels = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -62,28 +56,6 @@ class Checked:
     seconds: float
     processor_seconds: float
     megabytes: float
-
-
-def composed(base: list[Pixels], number: int, seed: int) -> Pixels:
-    """Compose the picture of a number from crops of two others: uint8 (SIDE, SIDE, 3), RGB."""
-    rng = np.random.default_rng([seed, number])
-    one, other = (_crop(base[place], rng) for place in rng.choice(len(base), 2, replace=False))
-    grid = np.linspace(-1, 1, SIDE, dtype=np.float32)
-    angle = rng.uniform(0, 2 * np.pi)
-    distance = np.cos(angle) * grid + np.sin(angle) * grid[:, np.newaxis] - rng.uniform(-0.3, 0.3)
-    share = np.clip(4 * distance + 0.5, 0, 1)[..., np.newaxis]
-    return (share * one + (1 - share) * other).astype(np.uint8)
-
-
-def _crop(pixels: Pixels, rng: np.random.Generator) -> Pixels:
-    """Cut out half of the side or more, turned by up to 23 degrees, one in two mirrored."""
-    share, angle = rng.uniform(0.5, 1), rng.uniform(-0.4, 0.4)
-    rotation = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
-    linear = share * BASE_SIDE / SIDE * rotation @ np.diag([rng.choice([-1, 1]), 1])
-    middle = BASE_SIDE / 2 * (1 + rng.uniform(-1, 1, 2) * (1 - share))
-    matrix = np.column_stack([linear, middle - linear @ np.full(2, (SIDE - 1) / 2)])
-    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(pixels, matrix, (SIDE, SIDE), flags=flags, borderMode=cv2.BORDER_REFLECT)
 
 
 def planted_leaks(count: int) -> dict[int, int]:
@@ -101,7 +73,7 @@ def write_set(path: Path, base: list[Pixels], count: int, planted: dict[int, int
             pixels = composed(base, planted.get(number, number), seed)
             if number in planted:
                 pixels = heavy_copy(pixels, np.random.default_rng([seed, number, 1]))
-            yield _name(number), cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])[1].tobytes()
+            yield _name(number), jpeg(pixels)
 
     write_archive(path, members())
 

@@ -28,7 +28,7 @@ def main() -> None:
     settings = load_params().group
     table = CATALOGUE.read(Path("data/images.csv"))
     with Archive(Path("data/images.zip")) as archive:
-        links = find_links(archive, table, settings)
+        links = find_links(archive, table, settings, scratch=Path("data"))
         table["group"] = connect(table, links)
         table["copies"] = table.groupby("group")["id"].transform("size")
         table["flags"] = (flag_copies(table) + " " + flag_junk(table, settings.junk)).str.strip()

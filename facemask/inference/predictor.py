@@ -4,13 +4,10 @@ import io
 import json
 import os
 import sys
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from queue import SimpleQueue
-from typing import TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +17,7 @@ from PIL.PngImagePlugin import PngInfo
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.core.files import write_bytes
+from facemask.core.threads import in_order
 from facemask.dataset.decode import MAX_MEGAPIXELS, UnusableImage, decode, resize
 from facemask.export.formats import FORMATS, open_format
 from facemask.faces.detector import LEVELS, SMALL_FACES, Box, FaceDetector, crop_face
@@ -33,10 +31,6 @@ TOO_MANY_FACES = "too many faces"
 
 _JPEG_QUALITY = 92
 _FILES_PER_WORKER = 4  # for fewer, loading the models takes longer than it saves
-_AHEAD = 2  # files per worker that are read ahead
-
-Item = TypeVar("Item")
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -242,7 +236,7 @@ def predict_files(folder: Path, files: Sequence[Input], options: Options) -> Ite
         finally:
             idle.put(predictor)
 
-    return _in_order(predict, files, workers)
+    return in_order(predict, files, workers)
 
 
 def available_cores() -> int:
@@ -256,21 +250,6 @@ def describe(face: Face) -> str:
         return face.answer
     likeliest = f"{face.label} {face.probabilities[face.label]:.1%}"
     return likeliest if face.answer == face.label else f"{face.answer}: {likeliest}"
-
-
-def _in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
-    """Apply `work` in threads and yield the results in order, reading only a few items ahead."""
-    with ThreadPoolExecutor(max(workers, 1)) as pool:
-        begun: deque[Future[Result]] = deque()
-        try:
-            for item in items:
-                begun.append(pool.submit(work, item))
-                if len(begun) > _AHEAD * workers:
-                    yield begun.popleft().result()
-            while begun:
-                yield begun.popleft().result()
-        finally:
-            pool.shutdown(cancel_futures=True)
 
 
 def _content(name: str) -> bytes:

@@ -306,7 +306,7 @@ def _with_copies(
     links = pd.DataFrame([], columns=LINKS.columns)
     if not exact.all():
         searched = pd.concat([there, came[~exact]]).filter(["id", "sha256", PICTURE])
-        links = find_links(archives, searched, settings, among=set(came.loc[~exact, "id"]))
+        links = find_links(archives, searched, settings, scratch=IMAGES.parent, among=set(came.loc[~exact, "id"]))
     both = pd.concat([there, came], ignore_index=True)
     both["group"] = connect(both, pd.concat([_anchors(there), links.astype({"agreement": "float64"})]))
     both["part"] = both["part"].fillna("")

@@ -5,7 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.leaks import PARTS, Checked, composed, planted_leaks, right, write_set
+from benchmarks.composed import composed
+from benchmarks.leaks import PARTS, Checked, planted_leaks, right, write_set
 from facemask.dataset.archive import Archive
 from facemask.dataset.decode import decode
 

@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from benchmarks.composed import composed
 from benchmarks.copies import heavy_copy
-from benchmarks.leaks import composed
 from facemask.core.errors import FacemaskError
 from facemask.core.params import LeakParams
 from facemask.data.leak_candidates import EXACT_UP_TO, FLAT_UP_TO, Search, suitable_search

@@ -1,19 +1,25 @@
 """Grouping of images that show the same photograph."""
 
+import errno
 import os
 from collections import defaultdict
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from itertools import islice
+from pathlib import Path
 
 import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 from threadpoolctl import threadpool_limits
 
+from facemask.core.errors import FacemaskError
 from facemask.core.params import GroupParams
 from facemask.core.progress import track
 from facemask.core.tables import TableSchema, text_columns
-from facemask.data.duplicates.local_features import Keypoints, find_keypoints, mirrored
+from facemask.core.threads import in_order
+from facemask.data.duplicates.keypoint_file import KeypointFile
+from facemask.data.duplicates.local_features import find_keypoints, mirrored
 from facemask.data.duplicates.retrieval import find_candidates
 from facemask.data.duplicates.verification import align
 from facemask.dataset.archive import Archive, Archives
@@ -37,9 +43,15 @@ _LIKELY = 0.55
 _DOUBTFUL = 0.45
 _FEW = 2  # images
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+
 
 def find_links(
-    archive: Archive | Archives, table: pd.DataFrame, settings: GroupParams, among: Collection[str] | None = None
+    archive: Archive | Archives,
+    table: pd.DataFrame,
+    settings: GroupParams,
+    scratch: Path,
+    among: Collection[str] | None = None,
 ) -> pd.DataFrame:
     """Find pairs of images that show the same photograph.
 
@@ -51,19 +63,24 @@ def find_links(
         archive: holds the images.
         table: one row per image, with the columns `id` and `sha256`, and the picture of faces that were cut out.
         settings: the number of candidates, and the seed.
+        scratch: a folder; on its disk are up to 40 KB for each image, as long as this runs, in files without names that
+            are gone when it ends, however it ends.
         among: ids; only pairs with one of them at least are looked at. None looks at all pairs.
 
     Returns:
         The columns of `LINKS`: two ids; whether one is the mirror image; the number of keypoints that match; how
         well the two agree (see `facemask.data.duplicates.verification.Alignment`), 0.45 and more.
+
+    Raises:
+        FacemaskError: there is no room on the disk, or an image cannot be read.
     """
     distinct = table.sort_values("id").drop_duplicates("sha256")
     ids = distinct["id"].tolist()
-    keypoints = _read(archive, ids)
     per_image = min(settings.candidates, max(len(ids) // _IMAGES_PER_CANDIDATE, _FEWEST_CANDIDATES))
     # Small matrices by the thousand: BLAS would spend its time on waking threads.
-    with threadpool_limits(limits=1, user_api="blas"):
-        candidates = find_candidates([points.descriptors for points in keypoints], per_image, settings.seed)
+    with _on_disk(scratch), KeypointFile(scratch) as keypoints, threadpool_limits(limits=1, user_api="blas"):
+        _read(archive, ids, keypoints)
+        candidates = find_candidates(keypoints, per_image, settings.seed, scratch)
         if among is not None:
             places = {place for place, name in enumerate(ids) if name in among}
             candidates = candidates[candidates["first"].isin(places) | candidates["second"].isin(places)]
@@ -73,21 +90,35 @@ def find_links(
     ).sort_values(["first", "second", "mirrored"], ignore_index=True)
 
 
+@contextmanager
+def _on_disk(folder: Path) -> Iterator[None]:
+    """Say what to do where there is no room for the local features."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        raise FacemaskError(
+            f"no space left on the disk of {folder.resolve()} for the local features, up to 40 KB an image: free some, "
+            "then run the command again"
+        ) from error
+
+
 def _of_two_pictures(candidates: pd.DataFrame, images: pd.DataFrame) -> pd.DataFrame:
     if PICTURE not in images or candidates.empty:
         return candidates
-    picture = images[PICTURE].fillna("").to_numpy()
+    picture = pd.factorize(images[PICTURE].replace("", pd.NA))[0]  # -1 for none
     first, second = picture[candidates["first"]], picture[candidates["second"]]
-    return candidates[(first != second) | (first == "")]
+    return candidates[(first != second) | (first < 0)]
 
 
-def _read(archive: Archive | Archives, ids: Sequence[str]) -> list[Keypoints]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda name: find_keypoints(decode(archive.read(name))), ids)
-        return list(track(found, total=len(ids), desc="looking for local features"))
+def _read(archive: Archive | Archives, ids: Sequence[str], keypoints: KeypointFile) -> None:
+    found = in_order(lambda name: find_keypoints(decode(archive.read(name))), ids, os.cpu_count() or 1)
+    for points in track(found, total=len(ids), desc="looking for local features"):
+        keypoints.append(points)
 
 
-def _verify(keypoints: Sequence[Keypoints], candidates: pd.DataFrame) -> list[tuple[int, int, bool, int, float]]:
+def _verify(keypoints: KeypointFile, candidates: pd.DataFrame) -> list[tuple[int, int, bool, int, float]]:
     joined = DisjointSet(range(len(keypoints)))
 
     def look(pair: tuple[int, int, bool]) -> tuple[int, float]:
@@ -152,7 +183,7 @@ def _join_linked(groups: DisjointSet, links: Sequence[tuple[tuple[str, str], flo
         if groups.connected(first, second):
             continue
         pair = (min(groups[first], groups[second]), max(groups[first], groups[second]))
-        evidence[pair] += _weight(agreement, *sorted((len(groups.subset(first)), len(groups.subset(second)))))
+        evidence[pair] += _weight(agreement, *sorted((groups.subset_size(first), groups.subset_size(second))))
         if evidence[pair] >= 1:
             grown |= groups.merge(first, second)
     return grown

@@ -19,8 +19,10 @@ _CONTRAST_THRESHOLD = 0.003
 _EDGE_THRESHOLD = 30
 _LEAST_RANGE = 4.0  # grey levels; less is noise of the compression
 
+DESCRIPTOR_LENGTH = 128
+
 # Position in a descriptor (4 x 4 cells of 8 directions) of what stands there in the descriptor of the mirror image.
-_CELLS = np.arange(128).reshape(4, 4, 8)
+_CELLS = np.arange(DESCRIPTOR_LENGTH).reshape(4, 4, 8)
 _MIRRORED = _CELLS[::-1][:, :, -np.arange(8) % 8].ravel()
 
 
@@ -57,7 +59,7 @@ def find_keypoints(pixels: np.ndarray) -> Keypoints:
     found, histograms = sift.detectAndCompute(grey, None)
     if not found:
         nothing = np.zeros(0, np.float32)
-        return Keypoints(grey, nothing.reshape(0, 2), nothing, nothing, np.zeros((0, 128), np.uint8))
+        return Keypoints(grey, nothing.reshape(0, 2), nothing, nothing, np.zeros((0, DESCRIPTOR_LENGTH), np.uint8))
     histograms = histograms / np.maximum(histograms.sum(axis=1, keepdims=True), 1e-9)
     return Keypoints(
         grey,

@@ -4,12 +4,17 @@ J. Sivic and A. Zisserman, "Video Google: a text retrieval approach to object ma
 are arranged in two levels, after D. Nister and H. Stewenius, "Scalable recognition with a vocabulary tree", CVPR 2006.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from scipy import sparse
 
+from facemask.core.progress import track
+from facemask.core.threads import in_order
+from facemask.data.duplicates.keypoint_file import KeypointFile, RowFile
 from facemask.data.duplicates.local_features import mirrored_descriptors
 
 COLUMNS = ("first", "second", "mirrored", "score")
@@ -21,79 +26,140 @@ _AXES = 32
 _SAMPLE = 40_000
 _LEAST_SCORE = 0.03  # below it lie half of the pairs of 7,200 pictures, and 2 in 1,000 of the copies
 _WORDS_ASKED = 3  # a descriptor close to a border is looked for on both sides of it
-_BLOCK_ROWS = 512
-_BLOCK_DESCRIPTORS = 50_000
+_WORKERS = 2
 
 
-def find_candidates(descriptors: Sequence[np.ndarray], per_image: int, seed: int) -> pd.DataFrame:
+@dataclass(frozen=True)
+class Portions:
+    """How much is worked on at once: this limits memory, and does not change what is found.
+
+    Attributes:
+        descriptors: of which words are looked up.
+        asking: pictures that look for others like them.
+        answering: pictures among which they look.
+    """
+
+    descriptors: int = 50_000
+    asking: int = 512
+    answering: int = 65_536
+
+
+def find_candidates(
+    keypoints: KeypointFile, per_image: int, seed: int, scratch: Path, portions: Portions | None = None
+) -> pd.DataFrame:
     """For each picture, find those that share most words with it or with its mirror image.
 
+    What takes most room, the words of all descriptors, is kept on disk. In memory is the index, 8 bytes for each
+    descriptor, and what is found.
+
     Args:
-        descriptors: of each picture, uint8 (n, 128), from `local_features.find_keypoints`.
+        keypoints: of all pictures.
         per_image: how many others to find for each picture.
         seed: for the choice of the words.
+        scratch: a folder; on its disk are 24 bytes for each descriptor, as long as this runs.
+        portions: how much is worked on at once; None for what suits an ordinary computer.
 
     Returns:
-        Pairs with `first` < `second` (positions in `descriptors`), each once, best first: `mirrored` says whether it
+        Pairs with `first` < `second` (positions in `keypoints`), each once, best first: `mirrored` says whether it
         is the mirror image of one that resembles the other; `score` is the cosine of the weighted words, 0.03 to 1.
     """
-    owners = np.repeat(np.arange(len(descriptors)), [len(rows) for rows in descriptors])
-    stacked = np.concatenate(descriptors) if len(descriptors) else np.zeros((0, 128), np.uint8)
-    if len(stacked) == 0 or len(descriptors) < 2:
+    if keypoints.descriptors.length == 0 or len(keypoints) < 2:
         return pd.DataFrame([], columns=list(COLUMNS))
-    vocabulary = _Vocabulary(stacked, np.random.default_rng(seed))
-    asked = vocabulary.words(stacked, _WORDS_ASKED)
-    shape = (len(descriptors), vocabulary.size)
-    index = _counts(asked[:, :1], owners, shape)
-    seen = np.asarray((index > 0).sum(axis=0)).ravel()
-    weights = np.log(len(descriptors) / np.maximum(seen, 1)).astype(np.float32)
-    index = _weighted(index, weights)
-    found = [
-        _most_alike(_weighted(_counts(words, owners, shape), weights), index, per_image)
-        for words in (asked, vocabulary.words(stacked, _WORDS_ASKED, of_mirror_image=True))
-    ]
-    return _pairs(found, per_image)
+    portions = portions or Portions()
+    blocks = _portioned(keypoints.descriptors.length, portions.descriptors)
+    vocabulary = _Vocabulary(keypoints.descriptors, blocks, np.random.default_rng(seed))
+    with (
+        RowFile(scratch, _WORDS_ASKED, np.int32) as as_they_are,
+        RowFile(scratch, _WORDS_ASKED, np.int32) as of_mirror_images,
+    ):
+        _look_up(keypoints.descriptors, blocks, vocabulary, as_they_are, of_mirror_images)
+        index = _Index(_Words(as_they_are, keypoints.ends, vocabulary.size), portions.answering)
+        asked = [_Words(file, keypoints.ends, vocabulary.size) for file in (as_they_are, of_mirror_images)]
+
+        def ask(those: slice) -> pd.DataFrame:
+            return index.most_alike([words.counts(those) for words in asked], those.start, per_image)
+
+        asking = _portioned(len(keypoints), portions.asking)
+        answers = track(in_order(ask, asking, _WORKERS), len(asking), "looking for candidates", "blocks")
+        found = pd.concat(list(answers), ignore_index=True)
+    return _best_first(found)
 
 
 class _Vocabulary:
     """Words are descriptors drawn at random: as good here as centres of clusters, and there at once."""
 
-    def __init__(self, descriptors: np.ndarray, rng: np.random.Generator) -> None:
-        sample = descriptors[rng.permutation(len(descriptors))[:_SAMPLE]].astype(np.float32)
+    def __init__(self, descriptors: RowFile, blocks: Sequence[slice], rng: np.random.Generator) -> None:
+        sample = _rows(descriptors, blocks, rng.permutation(descriptors.length)[:_SAMPLE].copy()).astype(np.float32)
         self._mean = sample.mean(axis=0)
         _, axes = np.linalg.eigh(np.cov(sample - self._mean, rowvar=False))
         self._axes = axes[:, ::-1][:, :_AXES].astype(np.float32)
         self._cells = self._project(sample[:_CELLS])
-        points = np.empty((len(descriptors), _AXES), np.float32)
-        cells = np.empty(len(descriptors), np.int32)
-        for rows in _blocks(len(descriptors)):
-            points[rows] = self._project(descriptors[rows])
-            cells[rows] = _nearest(points[rows], self._cells, 1)[:, 0]
-        most = int(np.clip(len(descriptors) / _DESCRIPTORS_PER_WORD / len(self._cells), 1, _MOST_WORDS))
-        members = [np.flatnonzero(cells == cell) for cell in range(len(self._cells))]
-        self._words = [points[rng.permutation(those)[:most]] for those in members]
-        self._first = np.concatenate([[0], np.cumsum([len(words) for words in self._words])])
+        cells = np.empty(descriptors.length, np.min_scalar_type(_CELLS))
+        for rows in blocks:
+            cells[rows] = _nearest(self._project(descriptors.read(rows)), self._cells, 1)[:, 0]
+        most = int(np.clip(descriptors.length / _DESCRIPTORS_PER_WORD / len(self._cells), 1, _MOST_WORDS))
+        chosen = [
+            rng.permutation(np.flatnonzero(cells == cell))[:most].copy()  # a view would keep all of it in memory
+            for cell in range(len(self._cells))
+        ]
+        self._first = np.concatenate([[0], np.cumsum([len(those) for those in chosen])])
+        self._words = np.split(_rows(descriptors, blocks, np.concatenate(chosen), self._project), self._first[1:-1])
         self.size = int(self._first[-1])
 
-    def words(self, descriptors: np.ndarray, count: int, *, of_mirror_image: bool = False) -> np.ndarray:
+    def words(self, descriptors: np.ndarray, count: int) -> np.ndarray:
         """Return the numbers of the nearest words of each descriptor, nearest first: int32 (n, count), -1 for none."""
         result = np.full((len(descriptors), count), -1, np.int32)
-        for rows in _blocks(len(descriptors)):
-            block = mirrored_descriptors(descriptors[rows]) if of_mirror_image else descriptors[rows]
-            points = self._project(block)
-            cells = _nearest(points, self._cells, 1)[:, 0]
-            for cell in np.unique(cells):
-                those = np.flatnonzero(cells == cell)
-                nearest = _nearest(points[those], self._words[cell], count)
-                result[rows.start + those, : nearest.shape[1]] = nearest + self._first[cell]
+        points = self._project(descriptors)
+        cells = _nearest(points, self._cells, 1)[:, 0]
+        for cell in np.unique(cells):
+            those = np.flatnonzero(cells == cell)
+            nearest = _nearest(points[those], self._words[cell], count)
+            result[those, : nearest.shape[1]] = nearest + self._first[cell]
         return result
 
     def _project(self, descriptors: np.ndarray) -> np.ndarray:
         return (descriptors.astype(np.float32) - self._mean) @ self._axes
 
 
-def _blocks(length: int) -> list[slice]:
-    return [slice(start, start + _BLOCK_DESCRIPTORS) for start in range(0, length, _BLOCK_DESCRIPTORS)]
+def _portioned(length: int, portion: int) -> list[slice]:
+    return [slice(start, min(start + portion, length)) for start in range(0, length, portion)]
+
+
+def _rows(
+    descriptors: RowFile,
+    blocks: Sequence[slice],
+    places: np.ndarray,
+    change: Callable[[np.ndarray], np.ndarray] | None = None,
+) -> np.ndarray:
+    """Return the rows at `places`, in that order, as `change` makes them; the file is gone through once, by blocks."""
+    order = np.argsort(places)
+    ends = np.searchsorted(places[order], [0, *(rows.stop for rows in blocks)])
+    taken = []
+    for rows, start, stop in zip(blocks, ends[:-1], ends[1:], strict=True):
+        block = descriptors.read(rows)
+        taken.append((change(block) if change else block)[places[order[start:stop]] - rows.start])
+    sorted_rows = np.concatenate(taken)
+    result = np.empty_like(sorted_rows)
+    result[order] = sorted_rows
+    return result
+
+
+def _look_up(
+    descriptors: RowFile,
+    blocks: Sequence[slice],
+    vocabulary: _Vocabulary,
+    as_they_are: RowFile,
+    of_mirror_images: RowFile,
+) -> None:
+    """Write the words of each descriptor, and of what it is in the mirror image, into two files."""
+
+    def look_up(rows: slice) -> tuple[np.ndarray, np.ndarray]:
+        block = descriptors.read(rows)
+        return vocabulary.words(block, _WORDS_ASKED), vocabulary.words(mirrored_descriptors(block), _WORDS_ASKED)
+
+    for plain, mirrored in track(in_order(look_up, blocks, _WORKERS), len(blocks), "looking up words", "blocks"):
+        as_they_are.append(plain)
+        of_mirror_images.append(mirrored)
 
 
 def _nearest(points: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
@@ -107,10 +173,67 @@ def _nearest(points: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
     return np.take_along_axis(best, order, axis=1)
 
 
-def _counts(words: np.ndarray, owners: np.ndarray, shape: tuple[int, int]) -> sparse.csr_matrix:
-    rows, columns = np.repeat(owners, words.shape[1]), words.ravel()
-    rows, columns = rows[columns >= 0], columns[columns >= 0]
-    return sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), shape)
+class _Words:
+    """Words of pictures, on disk."""
+
+    def __init__(self, words: RowFile, ends: np.ndarray, size: int) -> None:
+        self._words, self._ends, self._size = words, ends, size
+
+    @property
+    def pictures(self) -> int:
+        return len(self._ends) - 1
+
+    def counts(self, those: slice, count: int = _WORDS_ASKED) -> sparse.csr_matrix:
+        """Return how often each word stands in each of some pictures: (pictures, words).
+
+        Of each descriptor the nearest `count` words are taken.
+        """
+        ends = self._ends[those.start : those.stop + 1]
+        words = self._words.read(slice(ends[0], ends[-1]))[:, :count].ravel()
+        rows = np.repeat(np.arange(len(ends) - 1), np.diff(ends) * count)
+        rows, words = rows[words >= 0], words[words >= 0]
+        return sparse.csr_matrix((np.ones(len(rows), np.float32), (rows, words)), (len(ends) - 1, self._size))
+
+
+class _Index:
+    """The weighted words of all pictures, by word, in shards of pictures."""
+
+    def __init__(self, words: _Words, portion: int) -> None:
+        shards = _portioned(words.pictures, portion)
+        counts = [words.counts(those, count=1) for those in shards]
+        seen = sum(np.bincount(matrix.indices, minlength=matrix.shape[1]) for matrix in counts)
+        self._weights = np.log(words.pictures / np.maximum(seen, 1)).astype(np.float32)
+        self._starts = [those.start for those in shards]
+        # One after the other, so that there are never two copies of all.
+        self._shards = [_weighted(counts.pop(0), self._weights).T.tocsr() for _ in shards]
+
+    def most_alike(self, asked: Sequence[sparse.csr_matrix], first: int, count: int) -> pd.DataFrame:
+        """Find the pictures most like those that ask.
+
+        Args:
+            asked: counts of the words of these pictures as they are, and of their mirror images.
+            first: the position of the first of them; none is its own answer.
+            count: how many to find for each, of both kinds together.
+
+        Returns:
+            The columns of `COLUMNS`, ordered by the asking picture, most alike first.
+        """
+        found = []
+        for mirrored, counts in enumerate(asked):
+            question = _weighted(counts, self._weights)
+            for start, shard in zip(self._starts, self._shards, strict=True):
+                product = question @ shard
+                good = np.flatnonzero(product.data >= _LEAST_SCORE)
+                asking = first + np.searchsorted(product.indptr, good, side="right").astype(np.int32) - 1
+                answer = start + product.indices[good]
+                table = pd.DataFrame({"asking": asking, "answer": answer, "score": product.data[good]})
+                found.append(table[asking != answer].assign(mirrored=bool(mirrored)))
+        table = pd.concat(found, ignore_index=True).sort_values(
+            ["asking", "score", "answer", "mirrored"], ascending=[True, False, True, True]
+        )
+        table = table.groupby("asking").head(count)
+        ends = np.sort(table[["asking", "answer"]].to_numpy(), axis=1)
+        return table.assign(first=ends[:, 0], second=ends[:, 1])[list(COLUMNS)]
 
 
 def _weighted(counts: sparse.csr_matrix, weights: np.ndarray) -> sparse.csr_matrix:
@@ -120,33 +243,7 @@ def _weighted(counts: sparse.csr_matrix, weights: np.ndarray) -> sparse.csr_matr
     return sparse.csr_matrix(sparse.diags(1 / np.maximum(lengths, 1e-9)) @ matrix, dtype=np.float32)
 
 
-def _most_alike(asked: sparse.csr_matrix, index: sparse.csr_matrix, count: int) -> tuple[np.ndarray, np.ndarray]:
-    """Return, for each row, the positions and cosines of the `count` most similar other rows: (n, count) each."""
-    transposed = index.T.tocsr()
-    count = min(count, index.shape[0] - 1)
-    places, scores = [], []
-    for start in range(0, index.shape[0], _BLOCK_ROWS):
-        block = (asked[start : start + _BLOCK_ROWS] @ transposed).toarray()
-        rows = np.arange(len(block))
-        block[rows, start + rows] = -1
-        best = np.argpartition(-block, count - 1, axis=1)[:, :count].copy()  # a view would keep all of it in memory
-        places.append(best)
-        scores.append(np.take_along_axis(block, best, axis=1))
-    return np.concatenate(places), np.concatenate(scores)
-
-
-def _pairs(found: Sequence[tuple[np.ndarray, np.ndarray]], per_image: int) -> pd.DataFrame:
-    tables = []
-    for mirrored, (places, scores) in enumerate(found):
-        asking = np.repeat(np.arange(len(places)), places.shape[1])
-        tables.append(pd.DataFrame({"asking": asking, "answer": places.ravel(), "score": scores.ravel()}))
-        tables[-1]["mirrored"] = bool(mirrored)
-    table = pd.concat(tables)
-    table = table[table["score"] >= _LEAST_SCORE].sort_values(
-        ["asking", "score", "answer"], ascending=[True, False, True]
-    )
-    table = table.groupby("asking").head(per_image)
-    ends = np.sort(table[["asking", "answer"]].to_numpy(), axis=1)
-    table["first"], table["second"] = ends[:, 0], ends[:, 1]
-    table = table.sort_values(["score", "first", "second", "mirrored"], ascending=[False, True, True, True])
-    return table.drop_duplicates(["first", "second", "mirrored"])[list(COLUMNS)].reset_index(drop=True)
+def _best_first(found: pd.DataFrame) -> pd.DataFrame:
+    """Sort pairs, and drop those that are there twice: each of the two may have found the other."""
+    table = found.sort_values(["score", "first", "second", "mirrored"], ascending=[False, True, True, True])
+    return table.drop_duplicates(["first", "second", "mirrored"]).reset_index(drop=True)

@@ -190,7 +190,7 @@ def collection(folder: Path, members: dict[str, bytes]) -> pd.DataFrame:
 
 def links_of(folder: Path, table: pd.DataFrame, settings: GroupParams = SETTINGS) -> pd.DataFrame:
     with Archive(folder / "images.zip") as archive:
-        return find_links(archive, table, settings)
+        return find_links(archive, table, settings, folder)
 
 
 def groups_of(folder: Path, pictures: dict[str, np.ndarray]) -> list[set[str]]:
@@ -258,7 +258,7 @@ def test_where_some_images_are_named_only_pairs_with_one_of_them_are_looked_at(
     pictures = {"a": portraits[0], "b": turned(portraits[0]), "c": portraits[1], "d": turned(portraits[1])}
     table = collection(tmp_path, {name: png(pixels) for name, pixels in pictures.items()})
     with Archive(tmp_path / "images.zip") as archive:
-        found = [find_links(archive, table, SETTINGS, among) for among in (None, ["d"], [])]
+        found = [find_links(archive, table, SETTINGS, tmp_path, among) for among in (None, ["d"], [])]
     assert [list(zip(links["first"], links["second"], strict=True)) for links in found] == [
         [("a", "b"), ("c", "d")],
         [("c", "d")],
@@ -344,6 +344,6 @@ def test_faces_whose_crops_overlap_in_one_picture_are_no_copies(tmp_path: Path) 
     both = {"first": "0.png", "second": "1.png"}
     with Archive(tmp_path / "x.zip") as archive:
         for picture, copies in (("s/b", True), ("s/a", False)):
-            links = find_links(archive, table.assign(picture=["s/a", picture, *[""] * 8]), SETTINGS)
+            links = find_links(archive, table.assign(picture=["s/a", picture, *[""] * 8]), SETTINGS, tmp_path)
             assert any(both.items() <= link.items() for link in links.to_dict("records")) == copies
             assert len(links) > copies  # of the others, which belong to no picture
