@@ -254,6 +254,15 @@ class AugmentationParams(Settings):
     jpeg: Fraction = 0.3
 
 
+EngineKind = Literal["local", "ray"]  # where independent pieces of work run
+
+
+class EngineParams(Settings):
+    """Where independent pieces of work run. No output depends on it, so no stage has it among its params in dvc.yaml."""
+
+    kind: EngineKind = "local"
+
+
 Engine = Literal["onnxruntime", "tensorflow"]  # what runs the layers that don't learn
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 Distribution = Literal["one", "mirrored", "workers"]
@@ -382,6 +391,7 @@ class ReportParams(Settings):
 class Params(Settings):
     """The whole of `params.yaml`."""
 
+    engine: EngineParams = EngineParams()
     data: DataParams
     sources: Annotated[dict[SourceName, Source], Field(min_length=1)]
     merge: MergeParams
