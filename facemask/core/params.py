@@ -258,7 +258,7 @@ EngineKind = Literal["local", "ray"]  # where independent pieces of work run
 
 
 class EngineParams(Settings):
-    """Where independent pieces of work run. No output depends on it, so no stage has it among its params in dvc.yaml."""
+    """Where independent pieces of work run. No output depends on it, so it is among the params of no stage."""
 
     kind: EngineKind = "local"
 

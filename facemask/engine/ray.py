@@ -104,8 +104,8 @@ def _result(task: "ray.ObjectRef[list[Any]]") -> list[Any]:
     except RayError as error:
         raise FacemaskError(
             f"a piece of work was lost {_RETRIES + 1} times, with the process or machine that it ran on "
-            f"({_first_line(error)}): look into Ray's logs there, in /tmp/ray/session_latest/logs; too little memory is "
-            "the most frequent reason"
+            f"({_first_line(error)}): look into Ray's logs there, in /tmp/ray/session_latest/logs; too little memory "
+            "is the most frequent reason"
         ) from error
 
 

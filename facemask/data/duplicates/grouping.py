@@ -10,7 +10,7 @@ import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 from threadpoolctl import threadpool_limits
 
-from facemask.core.params import GroupParams
+from facemask.core.params import EngineKind, GroupParams
 from facemask.core.progress import track
 from facemask.core.tables import TableSchema, text_columns
 from facemask.data.duplicates.local_features import Keypoints, find_keypoints, mirrored
@@ -19,6 +19,7 @@ from facemask.data.duplicates.verification import align
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.decode import decode
 from facemask.dataset.manifest import PICTURE
+from facemask.engine.mapping import map_ordered
 
 LINKS = TableSchema(
     {**text_columns("first", "second"), "mirrored": "bool", "matches": "int64", "agreement": "float64"}, stage="group"
@@ -39,7 +40,11 @@ _FEW = 2  # images
 
 
 def find_links(
-    archive: Archive | Archives, table: pd.DataFrame, settings: GroupParams, among: Collection[str] | None = None
+    archive: Archive | Archives,
+    table: pd.DataFrame,
+    settings: GroupParams,
+    among: Collection[str] | None = None,
+    engine: EngineKind = "local",
 ) -> pd.DataFrame:
     """Find pairs of images that show the same photograph.
 
@@ -52,6 +57,7 @@ def find_links(
         table: one row per image, with the columns `id` and `sha256`, and the picture of faces that were cut out.
         settings: the number of candidates, and the seed.
         among: ids; only pairs with one of them at least are looked at. None looks at all pairs.
+        engine: where local features are computed.
 
     Returns:
         The columns of `LINKS`: two ids; whether one is the mirror image; the number of keypoints that match; how
@@ -59,7 +65,7 @@ def find_links(
     """
     distinct = table.sort_values("id").drop_duplicates("sha256")
     ids = distinct["id"].tolist()
-    keypoints = _read(archive, ids)
+    keypoints = _read(archive, ids, engine)
     per_image = min(settings.candidates, max(len(ids) // _IMAGES_PER_CANDIDATE, _FEWEST_CANDIDATES))
     # Small matrices by the thousand: BLAS would spend its time on waking threads.
     with threadpool_limits(limits=1, user_api="blas"):
@@ -81,10 +87,13 @@ def _of_two_pictures(candidates: pd.DataFrame, images: pd.DataFrame) -> pd.DataF
     return candidates[(first != second) | (first == "")]
 
 
-def _read(archive: Archive | Archives, ids: Sequence[str]) -> list[Keypoints]:
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        found = pool.map(lambda name: find_keypoints(decode(archive.read(name))), ids)
-        return list(track(found, total=len(ids), desc="looking for local features"))
+def _read(archive: Archive | Archives, ids: Sequence[str], engine: EngineKind) -> list[Keypoints]:
+    def find(content: bytes) -> Keypoints:
+        return find_keypoints(decode(content))
+
+    files = (archive.read(name) for name in ids)
+    found = map_ordered(engine, lambda: find, files, threads=os.cpu_count() or 1, weigh=len)
+    return list(track(found, total=len(ids), desc="looking for local features"))
 
 
 def _verify(keypoints: Sequence[Keypoints], candidates: pd.DataFrame) -> list[tuple[int, int, bool, int, float]]:

@@ -1,18 +1,17 @@
-"""Synthetic masks for the training part: choice of faces and textures, drawing in threads."""
+"""Synthetic masks for the training part: choice of faces and textures, drawing."""
 
 import hashlib
 import math
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TypeVar
 
 import cv2
 import numpy as np
 import pandas as pd
 
-from facemask.core.params import RenderParams
+from facemask.core.params import EngineKind, RenderParams
 from facemask.core.progress import track
 from facemask.data.synthetic.cutting import cut_out
 from facemask.data.synthetic.draw import LABELS, draw_mask, make_room
@@ -21,6 +20,7 @@ from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
 from facemask.dataset.split import part_of
 from facemask.dataset.synthetic import KINDS, SOURCE, SYNTHETIC, Kind
+from facemask.engine.mapping import map_ordered
 from facemask.faces.mesh import Face, FaceMesh, load_mesh
 
 Item = TypeVar("Item")
@@ -51,7 +51,7 @@ _CUT_OUT_TRIES = 400  # photographs of masks; a third give a piece of cloth, whi
 _ENOUGH_CUT_OUTS = 50  # with fewer the same cloth would be seen too often
 _LONGEST_SHORT_SIDE = 256  # pixels; training looks at no more
 _QUALITY = 92  # of JPEG
-_WORKERS = 2
+_THREADS = 2  # of the engine `local`
 
 
 @dataclass(frozen=True)
@@ -97,7 +97,9 @@ def choose(table: pd.DataFrame, label: str, count: int, seed: int) -> pd.DataFra
     return chosen.drop(columns="turn").sort_values("id", ignore_index=True)
 
 
-def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams) -> Outcome:
+def render(
+    images: Path, table: pd.DataFrame, path: Path, settings: RenderParams, engine: EngineKind = "local"
+) -> Outcome:
     """Draw masks over bare faces of the training part, and write the pictures into one archive.
 
     A picture depends on the seed, its photograph and the pieces of real cloth, not on what else is drawn.
@@ -107,6 +109,7 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
         table: the split, as `SPLIT.read` returns it.
         path: the archive to write.
         settings: how many, and the seed.
+        engine: where masks are cut out and drawn.
 
     Raises:
         FacemaskError: the face mesh cannot be fetched, or an archive cannot be read or written.
@@ -115,26 +118,35 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
     if faces.empty:
         write_archive(path, [])
         return Outcome(pd.DataFrame(columns=SYNTHETIC.columns), 0, 0, 0)
-    fitter = _Fitter()
-    with Archive(images) as archive, ThreadPoolExecutor(_WORKERS) as pool:
+    model = load_mesh()
 
-        def read(name: str) -> Image:
-            return _at_most(decode(archive.read(name), math.inf), _LONGEST_SHORT_SIDE)
+    def cutter() -> Callable[[bytes], Fabric | None]:
+        mesh = FaceMesh(model)
 
-        def cut(name: str) -> Fabric | None:
-            image = read(name)
-            fitted = fitter.fit(image)
+        def cut(content: bytes) -> Fabric | None:
+            image = _read(content)
+            fitted = mesh.fit(image)
             return None if fitted is None else cut_out(image, fitted.points)
 
-        def draw(face: dict[str, str]) -> list[_Picture] | None:
-            image = read(face["id"])
-            fitted = fitter.fit(image)
+        return cut
+
+    def drawer() -> Callable[[tuple[dict[str, str], bytes]], list[_Picture] | None]:
+        mesh = FaceMesh(model)
+
+        def draw(item: tuple[dict[str, str], bytes]) -> list[_Picture] | None:
+            face, content = item
+            image = _read(content)
+            fitted = mesh.fit(image)
             return None if fitted is None else _draw_on(image, fitted, face, cut_outs, settings)
 
+        return draw
+
+    with Archive(images) as archive:
         masked = choose(table, "with_mask", _CUT_OUT_TRIES, settings.seed)["id"]
-        pieces = track(pool.map(cut, masked), total=len(masked), desc="cutting out masks")
-        cut_outs = [piece for piece in pieces if piece is not None]
-        drawn = pool.map(draw, faces.to_dict("records"))
+        pieces = map_ordered(engine, cutter, map(archive.read, masked), threads=_THREADS, weigh=len)
+        cut_outs = [piece for piece in track(pieces, len(masked), "cutting out masks") if piece is not None]
+        bare = ((face, archive.read(face["id"])) for face in faces.to_dict("records"))
+        drawn = map_ordered(engine, drawer, bare, threads=_THREADS, weigh=lambda item: len(item[1]))
         results = list(track(drawn, total=len(faces), desc="drawing masks", unit="faces"))
     pictures = sorted((picture for result in results for picture in result or []), key=lambda item: item.row["id"])
     write_archive(path, ((picture.row["id"], picture.data) for picture in pictures))
@@ -147,21 +159,9 @@ def choose_shown(table: pd.DataFrame, per_kind: int) -> dict[str, list[str]]:
     return {kind: list(table[table["kind"] == kind]["id"][:per_kind]) for kind in KINDS}
 
 
-class _Fitter:
-    """As many face meshes as there are threads, lent to whoever asks."""
-
-    def __init__(self) -> None:
-        model = load_mesh()
-        self._free: SimpleQueue[FaceMesh] = SimpleQueue()
-        for _ in range(_WORKERS):
-            self._free.put(FaceMesh(model))
-
-    def fit(self, image: Image) -> Face | None:
-        mesh = self._free.get()
-        try:
-            return mesh.fit(image)
-        finally:
-            self._free.put(mesh)
+def _read(content: bytes) -> Image:
+    """Decode a picture and shrink it to what training looks at."""
+    return _at_most(decode(content, math.inf), _LONGEST_SHORT_SIDE)
 
 
 def _draw_on(
