@@ -45,7 +45,10 @@ def list_files(address: str) -> Iterator[StoredFile]:
     """
     with _named(address):
         system, root = _open(address)
-        found: dict[str, Any] = system.find(root, detail=True)
+        try:
+            found: dict[str, Any] = system.find(root, detail=True)
+        except FileNotFoundError:  # of a bucket
+            found = {}
     scheme = address.partition("://")[0]
     for path in sorted(found):
         below = path[len(root) :].strip("/") or path.rpartition("/")[2]
@@ -90,5 +93,5 @@ def _named(address: str) -> Iterator[None]:
 
 
 def _version(described: dict[str, Any]) -> str:
-    known = (described.get(key) for key in ("size", "ETag", "etag", "md5Hash", "mtime", "LastModified"))
-    return " ".join(str(value) for value in known if value is not None)
+    stamps = (described[key] for key in ("ETag", "etag", "md5Hash", "mtime", "LastModified") if key in described)
+    return f"{described.get('size')} {next(stamps, '')}"
