@@ -25,10 +25,11 @@ def main() -> None:
     from facemask.dataset.manifest import CATALOGUE, LEFT_OUT, MANIFEST
     from facemask.presentation.contact_sheet import choose_samples, contact_sheet, read_thumbnails
 
-    settings = load_params().group
+    params = load_params()
+    settings = params.group
     table = CATALOGUE.read(Path("data/images.csv"))
     with Archive(Path("data/images.zip")) as archive:
-        links = find_links(archive, table, settings, scratch=Path("data"))
+        links = find_links(archive, table, settings, scratch=Path("data"), engine=params.engine.kind)
         table["group"] = connect(table, links)
         table["copies"] = table.groupby("group")["id"].transform("size")
         table["flags"] = (flag_copies(table) + " " + flag_junk(table, settings.junk)).str.strip()

@@ -19,7 +19,7 @@ def main() -> None:
     raw = Path("data/raw")
     # DVC takes the whole folder for an input: what a source that is no longer used left there must not count.
     merge.remove_unused(raw, params.data.sources)
-    merged = merge.merge(params.data.sources, raw, Path("data/images.zip"), params.merge)
+    merged = merge.merge(params.data.sources, raw, Path("data/images.zip"), params.merge, engine=params.engine.kind)
 
     CATALOGUE.write(Path("data/images.csv"), merged.catalogue)
     LEFT_OUT.write(Path("data/left_out.csv"), pd.DataFrame(merged.left_out, columns=LEFT_OUT.columns))

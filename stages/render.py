@@ -18,9 +18,11 @@ def main() -> None:
     from facemask.dataset.synthetic import KIND_TITLES, OBJECT_TITLES, SYNTHETIC, count_synthetic
     from facemask.presentation.contact_sheet import contact_sheet, read_thumbnails
 
-    settings = load_params().render
+    params = load_params()
     path = Path("data/rendered.zip")
-    outcome = render(Path("data/images.zip"), SPLIT.read(Path("data/split.csv")), path, settings)
+    outcome = render(
+        Path("data/images.zip"), SPLIT.read(Path("data/split.csv")), path, params.render, params.engine.kind
+    )
     SYNTHETIC.write(Path("data/rendered.csv"), outcome.table)
     counts = count_synthetic(outcome.table)
     faces = {

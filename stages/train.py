@@ -25,7 +25,8 @@ def main() -> None:
     from facemask.training.live import live_curves
     from facemask.training.trainer import WorkFolders, summarise, train
 
-    settings = load_params().train
+    params = load_params()
+    settings = params.train
     rows = pd.concat([SPLIT.read(Path("data/split.csv")), SYNTHETIC.read(Path("data/rendered.csv"))], ignore_index=True)
     folders = WorkFolders(states=Path(".facemask/training"), views=cache_folder() / "views")
     with (
@@ -34,7 +35,7 @@ def main() -> None:
         live_curves(settings.live, Path(".facemask/live")) as show,
     ):
         archives = Archives(images, rendered)
-        trained = train(archives, rows, Path("models/backbone.weights.h5"), settings, folders, show)
+        trained = train(archives, rows, Path("models/backbone.weights.h5"), settings, folders, show, params.engine.kind)
     if trained.is_chief:
         save_model(trained.model, Path("models/model.keras"))
         save_repeats(Path("models/repeats.npz"), trained.repeats)

@@ -28,7 +28,9 @@ def main() -> None:
         print(f"without {source}", flush=True)
         folders = WorkFolders(states=states / source, views=cache_folder() / "views")
         held = leave_out(split, source)
-        predictions[source] = predict_unseen(images, held, backbone, params.render, params.train, folders)
+        predictions[source] = predict_unseen(
+            images, held, backbone, params.render, params.train, folders, params.engine.kind
+        )
     write_metrics(
         "unseen", summarise_unseen(predictions), {f"accuracy_on_{name}": f"{name}.accuracy" for name in predictions}
     )

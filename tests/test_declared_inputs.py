@@ -35,6 +35,9 @@ def test_the_modules_that_a_stage_imports_are_its_declared_inputs(stage: str) ->
 # Room on disk for feature maps, and curves of the running training.
 NO_EFFECT = ("kept_views", "live")
 
+# Where the work runs, which no output depends on: a stage that declared it would run again after a change.
+UNTRACKED = {"engine"}
+
 
 def lies_in(name: str, dep: str) -> bool:
     return name == dep or name.startswith(f"{dep}/")
@@ -69,7 +72,7 @@ def test_every_setting_of_a_group_that_a_stage_reads_is_declared() -> None:
 def test_a_stage_reads_no_group_that_it_does_not_declare(stage: str) -> None:
     script = (ROOT / "stages" / f"{stage}.py").read_text(encoding="utf-8")
     read = set(re.findall(r"(?:\bparams|load_params\(\))\.(?!yaml)(\w+)", script))
-    assert read == {name.split(".")[0] for name in definition(stage)["params"]}
+    assert read - UNTRACKED == {name.split(".")[0] for name in definition(stage)["params"]}
 
 
 @pytest.mark.parametrize("stage", PIPELINE)

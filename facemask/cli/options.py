@@ -31,6 +31,13 @@ class FaceMode(StrEnum):
     CROP = "crop"
 
 
+class EngineName(StrEnum):
+    """Where independent pieces of work run."""
+
+    LOCAL = "local"
+    RAY = "ray"
+
+
 def exported_model(folder: Path, rev: str | None) -> Path:
     """Return the folder of the export to use: `folder`, or that of the revision `rev` fetched from DVC."""
     if rev is None:

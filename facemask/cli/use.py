@@ -5,13 +5,15 @@ import sys
 from collections.abc import Sequence
 from contextlib import ExitStack
 from enum import StrEnum
+from itertools import chain, repeat
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from facemask.cli.options import (
     EXPORT,
+    EngineName,
     FaceMode,
     Margin,
     MinFace,
@@ -23,6 +25,9 @@ from facemask.cli.options import (
 )
 from facemask.faces.defaults import MARGIN, MIN_FACE, MIN_SCORE
 from facemask.inference.options import Options
+
+if TYPE_CHECKING:
+    from facemask.inference.inputs import Found
 
 
 class PredictionFormat(StrEnum):
@@ -41,7 +46,12 @@ class TimingFormat(StrEnum):
 
 
 def predict(
-    inputs: Annotated[list[str], typer.Argument(help="Images, folders, quoted patterns ('*.jpg'), or - for stdin.")],
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            help="Images, folders, quoted patterns ('*.jpg'), addresses (s3://bucket/prefix), or - for stdin."
+        ),
+    ],
     model: ModelFolder = EXPORT,
     rev: Rev = None,
     faces: Annotated[
@@ -51,7 +61,17 @@ def predict(
     output: Annotated[
         list[Path] | None, typer.Option(help="Also write the predictions to this .json or .csv file; repeatable.")
     ] = None,
+    parquet: Annotated[
+        Path | None,
+        typer.Option(
+            help="Instead of printing the predictions, write them to this folder as Parquet files; those of an earlier "
+            "run are kept and not made again."
+        ),
+    ] = None,
     pictures: Annotated[Path | None, typer.Option(help="Folder for copies of the images with marked faces.")] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="Work in threads of this process, or on the Ray cluster at RAY_ADDRESS.")
+    ] = EngineName.LOCAL,
     margin: Margin = MARGIN,
     min_face: MinFace = MIN_FACE,
     min_score: MinScore = MIN_SCORE,
@@ -65,13 +85,17 @@ def predict(
     """
     from facemask.core.progress import track
     from facemask.inference import writers
-    from facemask.inference.inputs import find_inputs, refuse_overwriting
+    from facemask.inference.inputs import STANDARD_INPUT, find_inputs, refuse_overwriting
     from facemask.inference.predictor import predict_files
 
     outputs = output or []
     for path in outputs:
         if path.suffix.lower() not in writers.SUFFIXES:
             raise typer.BadParameter(f"{path} must end in {' or '.join(writers.SUFFIXES)}", param_hint="--output")
+    if parquet and (outputs or pictures):
+        raise typer.BadParameter("neither --output nor --pictures can be used with it", param_hint="--parquet")
+    if STANDARD_INPUT in inputs and (parquet or engine is not EngineName.LOCAL):
+        raise typer.BadParameter("neither --parquet nor --engine ray can be used with -", param_hint="INPUTS")
     options = Options(
         faces=faces.value,
         margin=margin,
@@ -82,8 +106,11 @@ def predict(
     )
     found = find_inputs(inputs, outputs)
     files = found.inputs
+    if parquet:
+        _predict_to_parquet(parquet, exported_model(model, rev), found, options, engine)
+        return
     refuse_overwriting(files, [pictures / file.mirrored for file in files if pictures and not file.problem])
-    predictions = predict_files(exported_model(model, rev), files, options)
+    predictions = predict_files(exported_model(model, rev), files, len(files), options, engine.value)
     # On a terminal the printed predictions are progress enough.
     shown = predictions if sys.stdout.isatty() else track(predictions, len(files), "predict", "files")
     with ExitStack() as stack:
@@ -91,6 +118,20 @@ def predict(
         opened.append(writers.printing(layout.value, [file.name for file in files]))
         tally = writers.write_all(shown, opened)
     _remark([*found.remarks, *tally.remarks()])
+    if tally.unusable:
+        raise typer.Exit(1)
+
+
+def _predict_to_parquet(folder: Path, model: Path, found: "Found", options: Options, engine: EngineName) -> None:
+    from facemask.core.progress import track
+    from facemask.inference.shards import ShardFolder
+
+    shards = ShardFolder(folder, model, found.inputs, options)
+    done = chain(repeat(None, shards.there), shards.complete(engine.value))
+    for _ in track(done, len(found.inputs), "predict", "files"):
+        pass
+    tally = shards.count()
+    _remark([shards.describe(), *found.remarks, *tally.remarks()])
     if tally.unusable:
         raise typer.Exit(1)
 

@@ -394,6 +394,15 @@ class AugmentationParams(Settings):
     jpeg: Fraction = 0.3
 
 
+EngineKind = Literal["local", "ray"]  # where independent pieces of work run
+
+
+class EngineParams(Settings):
+    """Where independent pieces of work run. No output depends on it, so it is among the params of no stage."""
+
+    kind: EngineKind = "local"
+
+
 Engine = Literal["onnxruntime", "tensorflow"]  # what runs the layers that don't learn
 Precision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 Distribution = Literal["one", "mirrored", "workers"]
@@ -522,6 +531,7 @@ class ReportParams(Settings):
 class Params(Settings):
     """The whole of `params.yaml`."""
 
+    engine: EngineParams = EngineParams()
     data: DataParams
     sources: Annotated[dict[SourceName, Source], Field(min_length=1)]
     merge: MergeParams

@@ -7,9 +7,8 @@ import json
 import os
 import re
 import shutil
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Collection, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -19,12 +18,13 @@ import pandas as pd
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.core.params import MergeParams
+from facemask.core.params import EngineKind, MergeParams
 from facemask.core.progress import track
 from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import UnusableImage, decode, file_format
 from facemask.dataset.image_stats import measure
 from facemask.dataset.manifest import ATTRIBUTE_PREFIX, PICTURE
+from facemask.engine.mapping import map_ordered
 
 CLASS_COUNT_COLUMNS = ("source", "label", "count")
 SIDE_COUNT_COLUMNS = ("side", "label", "count")
@@ -41,7 +41,6 @@ ATTRIBUTES = "attributes.csv"
 _MAX_PATH = 1000  # characters; far from what zip and file systems refuse
 _MAX_ATTRIBUTES = 50
 _MAX_ATTRIBUTES_BYTES = 16 * 2**20
-_BYTES_AHEAD = 64 * 2**20
 _MAX_WORKERS = 8  # each may hold a picture of the largest size allowed, 350 MB at 50 megapixels
 
 _SIDE_STEPS = tuple(sorted([2**power for power in range(20)] + [3 * 2**power for power in range(18)]))
@@ -115,7 +114,12 @@ def _is_made_by_download(raw: Path, name: str) -> bool:
 
 
 def merge(
-    names: Sequence[str], raw: Path, images: Path, settings: MergeParams, needed: Sequence[str] = CLASSES
+    names: Sequence[str],
+    raw: Path,
+    images: Path,
+    settings: MergeParams,
+    needed: Sequence[str] = CLASSES,
+    engine: EngineKind = "local",
 ) -> Merged:
     """Write the usable images of all sources into one archive.
 
@@ -129,6 +133,7 @@ def merge(
         images: the archive to write.
         settings: limits on what counts as an image.
         needed: classes without which there is nothing to work with.
+        engine: where files are decoded and measured.
 
     Returns:
         The catalogue, sorted by id, with measures and attributes; what was left out, sorted.
@@ -147,7 +152,7 @@ def merge(
         rows: list[dict[str, Any]] = []
 
         def usable() -> Iterator[tuple[str, bytes]]:
-            findings = _examine_all(archives, candidates, settings)
+            findings = _examine_all(archives, candidates, settings, engine)
             for finding in track(findings, total=len(candidates), desc="merging"):
                 candidate = finding.candidate
                 if finding.reason:
@@ -288,26 +293,20 @@ def _is_plain(cell: str) -> bool:
 
 
 def _examine_all(
-    archives: dict[str, Archive], candidates: Iterable[_Candidate], settings: MergeParams
+    archives: dict[str, Archive], candidates: Iterable[_Candidate], settings: MergeParams, engine: EngineKind
 ) -> Iterator[_Finding]:
-    """Yield findings in the order of `candidates`, decoding on every core.
+    """Yield findings in the order of `candidates`; the engine `local` decodes on every core.
 
     Threads, since Pillow decodes without holding the interpreter's lock. Files are read here, one after another, so
     that what is held in memory can be bounded by bytes as well as by number.
     """
-    workers = min(os.cpu_count() or 1, _MAX_WORKERS)
-    pending: deque[Future[_Finding]] = deque()
-    held: deque[int] = deque()
-    with ThreadPoolExecutor(workers) as pool:
-        for candidate in candidates:
-            data = archives[candidate.source].read(candidate.path)
-            while pending and (len(pending) >= 4 * workers or sum(held) + len(data) > _BYTES_AHEAD):
-                held.popleft()
-                yield pending.popleft().result()
-            held.append(len(data))
-            pending.append(pool.submit(_examine, candidate, data, settings))
-        while pending:
-            yield pending.popleft().result()
+
+    def examine(file: tuple[_Candidate, bytes]) -> _Finding:
+        return _examine(*file, settings)
+
+    files = ((candidate, archives[candidate.source].read(candidate.path)) for candidate in candidates)
+    threads = min(os.cpu_count() or 1, _MAX_WORKERS)
+    return map_ordered(engine, lambda: examine, files, threads=threads, weigh=lambda file: len(file[1]))
 
 
 def _examine(candidate: _Candidate, data: bytes, settings: MergeParams) -> _Finding:

@@ -24,8 +24,13 @@ _READERS = 2  # decoding and warping release the GIL; more threads than that tak
 
 def read_image(archive: Archive | Archives, name: str, image_size: int) -> Pixels:
     """Decode one image at the model's input size: uint8 (image_size, image_size, 3)."""
+    return decode_at(archive.read(name), image_size)
+
+
+def decode_at(content: bytes, image_size: int) -> Pixels:
+    """Decode the content of an image file at the model's input size: uint8 (image_size, image_size, 3)."""
     # The stage `merge` has refused what is too large; it is not asked twice with another limit.
-    return resize(decode(archive.read(name), math.inf), image_size)
+    return resize(decode(content, math.inf), image_size)
 
 
 def plain_batches(

@@ -6,7 +6,7 @@ from typing import Any
 
 import pandas as pd
 
-from facemask.core.params import RenderParams, TrainParams
+from facemask.core.params import EngineKind, RenderParams, TrainParams
 from facemask.data.synthetic.pipeline import render
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.manifest import clusters
@@ -35,7 +35,13 @@ def leave_out(table: pd.DataFrame, source: str) -> pd.DataFrame:
 
 
 def predict_unseen(
-    images: Path, held: pd.DataFrame, backbone: Path, drawing: RenderParams, training: TrainParams, folders: WorkFolders
+    images: Path,
+    held: pd.DataFrame,
+    backbone: Path,
+    drawing: RenderParams,
+    training: TrainParams,
+    folders: WorkFolders,
+    engine: EngineKind = "local",
 ) -> pd.DataFrame:
     """Draw synthetic masks over the training images, train, and predict the source left out.
 
@@ -46,17 +52,18 @@ def predict_unseen(
         drawing: the group `render` of the params.
         training: the group `train` of the params.
         folders: directories for files that are not pipeline outputs; synthetic images go to `folders.states`.
+        engine: where masks are drawn and the frozen layers run.
 
     Returns:
         Predictions, as `facemask.evaluation.metrics.predict_parts` returns them.
     """
     folders.states.mkdir(parents=True, exist_ok=True)
     drawn = folders.states / "drawn.zip"
-    table = render(images, held, drawn, drawing).table
+    table = render(images, held, drawn, drawing, engine).table
     rows = pd.concat([held, table], ignore_index=True)
     training = training.model_copy(update={"repeats": 0})  # nothing is calibrated here
     with Archive(images) as photographs, Archive(drawn) as masks:
-        trained = train(Archives(photographs, masks), rows, backbone, training, folders)
+        trained = train(Archives(photographs, masks), rows, backbone, training, folders, engine=engine)
         return predict_parts(trained.model, photographs, held, ["test"], training.batch_size)
 
 

@@ -1,4 +1,4 @@
-"""Input files of the command line: images, folders, patterns and standard input."""
+"""Input files of the command line: images, folders, patterns, addresses in object stores and standard input."""
 
 import fnmatch
 import glob
@@ -10,6 +10,7 @@ from pathlib import Path, PurePath
 from facemask.core.errors import FacemaskError
 from facemask.dataset.decode import is_image
 from facemask.dataset.folders import Walk, is_leftover, walk
+from facemask.inference.object_store import is_address, list_files
 
 STANDARD_INPUT = "-"
 SIGNATURE = "marked by facemask predict"  # in the metadata of annotated images
@@ -28,11 +29,13 @@ class Input:
         name: path of the file, starting as the user typed it.
         mirrored: unique path in the folder of annotated images, ending in .jpg, .jpeg or .png.
         problem: why the file cannot be read; empty if it can.
+        version: of a file in an object store: changes with its content.
     """
 
     name: str
     mirrored: PurePath
     problem: str = ""
+    version: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,14 +57,15 @@ def find_inputs(given: Sequence[str], outputs: Sequence[Path] = ()) -> Found:
     A folder is searched by the rule of `facemask.dataset.folders.walk` for images, recognised by name or content. A
     name that does not exist and contains `*`, `?` or `[` is a glob pattern; `**` matches any number of folders, links
     to folders not among them. What this command has written is left out where it is found: the pictures that bear
-    `SIGNATURE` unless they are named, and `outputs`.
+    `SIGNATURE` unless they are named, and `outputs`. An address such as s3://bucket/prefix stands for the images below
+    it, recognised by name.
 
     Args:
         given: names as typed; `-` is standard input.
         outputs: files that this run writes.
 
     Raises:
-        FacemaskError: nothing is left.
+        FacemaskError: nothing is left, or an object store does not answer.
     """
     search = _Search({one for path in outputs if (one := _identity(path))})
     found = [one for name in given for one in search.expand(name)]
@@ -106,6 +110,8 @@ class _Search:
         """Yield the files that one name refers to; their `mirrored` paths may still collide."""
         if name == STANDARD_INPUT:
             yield Input(name, PurePath("standard_input"))
+        elif is_address(name):
+            yield from _stored(name)
         elif _is_folder(Path(name)):
             yield from self._folder(Path(name))
         elif glob.has_magic(name) and not os.path.lexists(name):
@@ -188,6 +194,18 @@ def _free(below: PurePath, taken: set[str]) -> PurePath:
         free = below.with_name(f"{below.stem}-{number}{suffix}")
     taken.add(str(free).casefold())
     return free
+
+
+def _stored(address: str) -> Iterator[Input]:
+    """Yield the files below a prefix of an object store that are images by their names: looking into each is slow."""
+    empty = True
+    for file in list_files(address):
+        is_image_name = PurePath(file.below).suffix.lower() in _SUFFIXES and not is_leftover(file.below)
+        if is_image_name or file.address == address:
+            empty = False
+            yield Input(file.address, PurePath(file.below), version=file.version)
+    if empty:
+        yield Input(address, PurePath(), "no image at this address")
 
 
 def _problems(found: Walk) -> Iterator[Input]:

@@ -4,10 +4,10 @@ import io
 import json
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
-from queue import SimpleQueue
+from tempfile import TemporaryDirectory
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,12 +17,14 @@ from PIL.PngImagePlugin import PngInfo
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.core.files import write_bytes
-from facemask.core.threads import in_order
+from facemask.core.params import EngineKind
 from facemask.dataset.decode import MAX_MEGAPIXELS, UnusableImage, decode, resize
+from facemask.engine.mapping import map_ordered
 from facemask.export.formats import FORMATS, open_format
-from facemask.faces.detector import LEVELS, SMALL_FACES, Box, FaceDetector, crop_face
+from facemask.faces.detector import DETECTOR_FILE, LEVELS, SMALL_FACES, Box, FaceDetector, crop_face
 from facemask.inference.annotate import Mark, annotate
 from facemask.inference.inputs import SIGNATURE, STANDARD_INPUT, Input
+from facemask.inference.object_store import is_address, read_file
 from facemask.inference.options import Options
 from facemask.models.decision import Decision
 
@@ -31,6 +33,7 @@ TOO_MANY_FACES = "too many faces"
 
 _JPEG_QUALITY = 92
 _FILES_PER_WORKER = 4  # for fewer, loading the models takes longer than it saves
+_MODEL_FILES = ("labels.json", FORMATS["tflite"], DETECTOR_FILE)
 
 
 @dataclass(frozen=True)
@@ -217,26 +220,53 @@ class Predictor:
         ]
 
 
-def predict_files(folder: Path, files: Sequence[Input], options: Options) -> Iterator[Prediction]:
-    """Predict files in order, in parallel on all cores, with only a few images in memory at a time.
+def predict_files(
+    folder: Path, files: Iterable[Input], count: int, options: Options, engine: EngineKind = "local"
+) -> Iterator[Prediction]:
+    """Predict files in order, in parallel, with only a few images in memory at a time.
+
+    Args:
+        folder: the export folder. On a cluster only this machine needs it.
+        files: what to predict. On a cluster every machine must reach them under the same paths or addresses, and the
+            folder of annotated images too.
+        count: how many files there are, at most.
+        options: how to predict them.
+        engine: `local`, threads on all cores, or `ray`, a Ray cluster.
 
     Raises:
-        FacemaskError: a model is missing or broken; raised before the first prediction.
+        FacemaskError: a model is missing or broken, or the engine cannot be used; raised before the first prediction.
     """
-    workers = min(available_cores(), -(-len(files) // _FILES_PER_WORKER))
-    # Created here, not in the threads: loading redirects stderr, which is not thread-safe.
-    idle: SimpleQueue[Predictor] = SimpleQueue()
-    for _ in range(workers):
-        idle.put(Predictor(folder, options))
+    threads = min(available_cores(), -(-count // _FILES_PER_WORKER))
+    if engine == "local":
+        return map_ordered(engine, lambda: Predictor(folder, options).predict_file, files, threads=threads)
+    Predictor(folder, options)  # whether the model can be used is better found out here
+    model = read_model_files(folder)
+    # A process of the cluster may have another working directory.
+    options = replace(options, pictures=options.pictures and options.pictures.absolute())
 
-    def predict(file: Input) -> Prediction:
-        predictor = idle.get()
-        try:
-            return predictor.predict_file(file)
-        finally:
-            idle.put(predictor)
+    def load() -> Callable[[tuple[Input, str]], Prediction]:
+        with TemporaryDirectory() as place:
+            for name, content in model.items():
+                Path(place, name).write_bytes(content)
+            predictor = Predictor(Path(place), options)
+        return lambda file: replace(predictor.predict_file(replace(file[0], name=file[1])), file=file[0].name)
 
-    return in_order(predict, files, workers)
+    located = ((file, file.name if is_address(file.name) else str(Path(file.name).absolute())) for file in files)
+    return map_ordered(engine, load, located, threads=threads)
+
+
+def read_model_files(folder: Path) -> dict[str, bytes]:
+    """Read what a `Predictor` needs of an export folder: name -> content; a face detector only if there is one.
+
+    Raises:
+        FacemaskError: a file cannot be read.
+    """
+    try:
+        return {name: (folder / name).read_bytes() for name in _MODEL_FILES if (folder / name).exists()}
+    except OSError as error:
+        raise FacemaskError(
+            f"the model in {folder} cannot be read ({error.strerror}): check its permissions"
+        ) from error
 
 
 def available_cores() -> int:
@@ -253,6 +283,8 @@ def describe(face: Face) -> str:
 
 
 def _content(name: str) -> bytes:
+    if is_address(name):
+        return read_file(name)
     return sys.stdin.buffer.read() if name == STANDARD_INPUT else Path(name).read_bytes()
 
 

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TextIO
+from typing import Any, Protocol, TextIO
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
@@ -18,7 +18,18 @@ from facemask.inference.predictor import Face, Prediction
 NO_FACE = "no face"
 
 _BOX = ("left", "top", "right", "bottom")
-_COLUMNS = ("file", "face", *_BOX, "score", "answer", "label", *(f"p_{name}" for name in CLASSES), "problem")
+COLUMNS = ("file", "face", *_BOX, "score", "answer", "label", *(f"p_{name}" for name in CLASSES), "problem")
+
+
+def rows(prediction: Prediction) -> Iterator[dict[str, Any]]:
+    """Yield a row for each face, or one for a file without faces; of `COLUMNS`, only those that have a value."""
+    for number, face in enumerate(prediction.faces, start=1):
+        probabilities = {f"p_{label}": p for label, p in face.probabilities.items()}
+        result = {"score": _score(face), "answer": face.answer, "label": face.label}
+        yield {"file": prediction.file, "face": number, **_edges(face), **result, **probabilities}
+    if not prediction.faces:
+        result = {"problem": prediction.problem} if prediction.problem else {"answer": NO_FACE}
+        yield {"file": prediction.file, **result}
 
 
 class Writer(Protocol):
@@ -83,20 +94,14 @@ class Csv:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
-        self._rows = csv.DictWriter(stream, _COLUMNS, restval="", lineterminator="\n")
+        self._rows = csv.DictWriter(stream, COLUMNS, restval="", lineterminator="\n")
         self._rows.writeheader()
 
     def add(self, prediction: Prediction) -> None:
         """Write the rows of one file."""
         # A terminal would act on control characters in a name; a program needs the exact name.
         name = printable(prediction.file) if self._stream.isatty() else prediction.file
-        for number, face in enumerate(prediction.faces, start=1):
-            probabilities = {f"p_{label}": p for label, p in face.probabilities.items()}
-            result = {"score": _score(face), "answer": face.answer, "label": face.label}
-            self._rows.writerow({"file": name, "face": number, **_edges(face), **result, **probabilities})
-        if not prediction.faces:
-            result = {"problem": prediction.problem} if prediction.problem else {"answer": NO_FACE}
-            self._rows.writerow({"file": name, **result})
+        self._rows.writerows({**row, "file": name} for row in rows(prediction))
 
     def end(self) -> None:
         """Do nothing: every line is complete."""

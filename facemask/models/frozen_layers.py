@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from facemask.core.params import Engine
 from facemask.core.stderr import quiet_stderr
 from facemask.models.graph import frozen_graph, to_onnx
-from facemask.models.onnx_session import open_session
+from facemask.models.onnx_session import OnnxLayers
 from facemask.models.tensorflow import tf
 
 FrozenLayers = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -38,5 +38,4 @@ def build_frozen_layers(frozen: Any, backend: Engine) -> FrozenLayers:
     for layer in frozen.layers:
         layer.dtype_policy = "float32"  # 16 bits gain nothing on a CPU, and tf2onnx does not support bfloat16
     with quiet_stderr():
-        session = open_session(to_onnx(frozen_graph(frozen), "maps"))
-    return lambda pixels: session.run(["maps"], {"image": pixels})[0]
+        return OnnxLayers(to_onnx(frozen_graph(frozen), "maps"))

@@ -6,7 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import onnxruntime
+from numpy.typing import NDArray
 from threadpoolctl import threadpool_limits
 
 from facemask.core.errors import FacemaskError
@@ -47,6 +49,23 @@ def open_session(model: bytes, threads: int = 0, name: str = "the ONNX model") -
         return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime's errors have no common class of their own
         raise FacemaskError(f"{name} cannot be loaded ({error}); run `dvc repro export`") from error
+
+
+class OnnxLayers:
+    """Layers of a network as an ONNX model, which can be sent to another process, unlike a session.
+
+    Attributes:
+        model: content of an ONNX file, from `image`, uint8 (batch, side, side, 3), to `maps`, float32.
+    """
+
+    def __init__(self, model: bytes, threads: int = 0) -> None:
+        """Open a session with so many threads; see `open_session`."""
+        self.model = model
+        self._session = open_session(model, threads)
+
+    def __call__(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run the layers."""
+        return self._session.run(["maps"], {"image": pixels})[0]
 
 
 def image_size(session: Any) -> int:

@@ -6,7 +6,7 @@ with another learning rate, or one that resumes, does not compute them again.
 """
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,11 +15,13 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from facemask.core.files import atomic_path
-from facemask.core.params import TrainParams
+from facemask.core.params import EngineKind, TrainParams
 from facemask.core.progress import track
 from facemask.dataset.archive import Archives
-from facemask.dataset.batches import one_hot, read_image, stacked
+from facemask.dataset.batches import decode_at, one_hot, stacked
+from facemask.engine.mapping import map_ordered
 from facemask.models.frozen_layers import FrozenLayers
+from facemask.models.onnx_session import OnnxLayers
 from facemask.training.augmentation import augment
 from facemask.training.checkpoint import fingerprint
 from facemask.training.distributed import DistributedContext
@@ -58,6 +60,7 @@ class FeatureContext:
         frozen: the frozen layers.
         distributed: the processes that train together.
         timer: counts the time of reading and computing.
+        engine: where views are made and ONNX Runtime runs the frozen layers. TensorFlow, which has a GPU, runs here.
     """
 
     archives: Archives
@@ -65,14 +68,13 @@ class FeatureContext:
     frozen: FrozenLayers
     distributed: DistributedContext
     timer: Timer
+    engine: EngineKind = "local"
 
 
 def plain_maps(context: FeatureContext, names: Sequence[str], title: str) -> Maps:
     """Compute the feature maps of images without augmentation: float16 (n, height, width, channels)."""
     side = context.settings.image_size
-    return _compute_maps(
-        lambda place: read_image(context.archives, names[place], side), range(len(names)), context, title
-    )
+    return _compute_maps(lambda content, _: decode_at(content, side), names, range(len(names)), context, title)
 
 
 @dataclass(frozen=True)
@@ -123,31 +125,74 @@ class Views:
         settings = self._context.settings
         names = self._training["id"].iloc[order].tolist()
 
-        def view(place: int) -> NDArray[np.uint8]:
+        def view(content: bytes, place: int) -> NDArray[np.uint8]:
             # By place, not by image: an image that is sampled twice in a pass gets two different views.
             rng = np.random.default_rng([settings.seed, number, place])
-            image = read_image(self._context.archives, names[place], settings.image_size)
-            return augment(image, settings.augmentation, rng)
+            return augment(decode_at(content, settings.image_size), settings.augmentation, rng)
 
-        return _compute_maps(view, places.tolist(), self._context, f"pass {number + 1}")
+        return _compute_maps(view, names, places.tolist(), self._context, f"pass {number + 1}")
 
 
 def _compute_maps(
-    make: Callable[[int], NDArray[np.uint8]], places: Sequence[int], context: FeatureContext, title: str
+    make: Callable[[bytes, int], NDArray[np.uint8]],
+    names: Sequence[str],
+    places: Sequence[int],
+    context: FeatureContext,
+    title: str,
 ) -> Maps:
-    """Run the images that `make` returns through the frozen layers, while the next ones are being made."""
+    """Compute feature maps of what `make` makes of images, given the content and the place of each in `names`."""
+    if context.engine != "local" and isinstance(context.frozen, OnnxLayers):
+        chunks = _maps_on_engine(make, names, places, context, context.frozen.model)
+    else:
+        chunks = _maps_here(make, names, places, context)
     result: Maps | None = None
     total = -(-len(places) // _CHUNK)
-    chunks = context.timer.each("waiting for images", stacked(make, places, _CHUNK, _THREADS, _AHEAD))
-    for number, pixels in enumerate(track(chunks, total, f"features of {title}", "batches")):
-        with context.timer.time("frozen layers", len(pixels)):
-            maps = context.frozen(pixels)
+    for number, maps in enumerate(track(chunks, total, f"features of {title}", "batches")):
         if result is None:
             result = np.empty((len(places), *maps.shape[1:]), np.float16)
         result[number * _CHUNK : number * _CHUNK + len(maps)] = maps
     if result is None:
         raise ValueError("there are no images")
     return result
+
+
+def _maps_here(
+    make: Callable[[bytes, int], NDArray[np.uint8]],
+    names: Sequence[str],
+    places: Sequence[int],
+    context: FeatureContext,
+) -> Iterator[Maps]:
+    """Run images through the frozen layers, while threads make the next ones."""
+
+    def read(place: int) -> NDArray[np.uint8]:
+        return make(context.archives.read(names[place]), place)
+
+    chunks = stacked(read, places, _CHUNK, _THREADS, _AHEAD)
+    for pixels in context.timer.each("waiting for images", chunks):
+        with context.timer.time("frozen layers", len(pixels)):
+            maps = context.frozen(pixels).astype(np.float16)
+        yield maps
+
+
+def _maps_on_engine(
+    make: Callable[[bytes, int], NDArray[np.uint8]],
+    names: Sequence[str],
+    places: Sequence[int],
+    context: FeatureContext,
+    model: bytes,
+) -> Iterator[Maps]:
+    """Make images and run them through the frozen layers on the engine, in the same batches."""
+
+    def load() -> Callable[[list[tuple[bytes, int]]], Maps]:
+        layers = OnnxLayers(model, threads=1)
+        return lambda chunk: layers(np.stack([make(content, place) for content, place in chunk])).astype(np.float16)
+
+    chunks = (
+        [(context.archives.read(names[place]), place) for place in places[start : start + _CHUNK]]
+        for start in range(0, len(places), _CHUNK)
+    )
+    maps = map_ordered(context.engine, load, chunks, threads=_THREADS, per_task=1)
+    yield from context.timer.each("features from the engine", maps)
 
 
 class _MapCache:

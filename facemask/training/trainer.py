@@ -15,7 +15,7 @@ import pandas as pd
 
 from facemask.core.classes import CLASSES
 from facemask.core.hashing import digest
-from facemask.core.params import TrainParams
+from facemask.core.params import EngineKind, TrainParams
 from facemask.dataset.archive import Archives
 from facemask.dataset.predictions import with_probabilities
 from facemask.dataset.split import part_of
@@ -77,6 +77,7 @@ def train(
     settings: TrainParams,
     folders: WorkFolders,
     on_epoch: OnEpoch = lambda _: None,
+    engine: EngineKind = "local",
 ) -> Trained:
     """Train the classifier; the test part is not used.
 
@@ -90,6 +91,7 @@ def train(
         settings: the group `train` of the params.
         folders: for checkpoints and cached feature maps.
         on_epoch: called with the history after each epoch, in the process that writes the outputs.
+        engine: where the frozen layers run; the trained ones run here.
 
     Returns:
         The weights are those of the epoch in which the model has the lowest validation loss.
@@ -112,7 +114,8 @@ def train(
 
     backend = choose_backend() if settings.engine == "auto" else settings.engine
     inputs = [digest(file) for file in (*archives.paths, backbone)]
-    context = FeatureContext(archives, settings, build_frozen_layers(network.frozen, backend), distributed, timer)
+    frozen = build_frozen_layers(network.frozen, backend)
+    context = FeatureContext(archives, settings, frozen, distributed, timer, engine)
     views = Views(context, training, inputs, folders.views)
     validator = Validation(validation, plain_maps(context, list(validation["id"]), "val"))
 

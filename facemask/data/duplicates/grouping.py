@@ -14,17 +14,17 @@ from scipy.cluster.hierarchy import DisjointSet
 from threadpoolctl import threadpool_limits
 
 from facemask.core.errors import FacemaskError
-from facemask.core.params import GroupParams
+from facemask.core.params import EngineKind, GroupParams
 from facemask.core.progress import track
 from facemask.core.tables import TableSchema, text_columns
-from facemask.core.threads import in_order
 from facemask.data.duplicates.keypoint_file import KeypointFile
-from facemask.data.duplicates.local_features import find_keypoints, mirrored
+from facemask.data.duplicates.local_features import Keypoints, find_keypoints, mirrored
 from facemask.data.duplicates.retrieval import find_candidates
 from facemask.data.duplicates.verification import align
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.decode import decode
 from facemask.dataset.manifest import PICTURE
+from facemask.engine.mapping import map_ordered
 
 LINKS = TableSchema(
     {**text_columns("first", "second"), "mirrored": "bool", "matches": "int64", "agreement": "float64"}, stage="group"
@@ -52,6 +52,7 @@ def find_links(
     settings: GroupParams,
     scratch: Path,
     among: Collection[str] | None = None,
+    engine: EngineKind = "local",
 ) -> pd.DataFrame:
     """Find pairs of images that show the same photograph.
 
@@ -66,6 +67,7 @@ def find_links(
         scratch: a folder; on its disk are up to 40 KB for each image, as long as this runs, in files without names that
             are gone when it ends, however it ends.
         among: ids; only pairs with one of them at least are looked at. None looks at all pairs.
+        engine: where local features are computed.
 
     Returns:
         The columns of `LINKS`: two ids; whether one is the mirror image; the number of keypoints that match; how
@@ -79,7 +81,7 @@ def find_links(
     per_image = min(settings.candidates, max(len(ids) // _IMAGES_PER_CANDIDATE, _FEWEST_CANDIDATES))
     # Small matrices by the thousand: BLAS would spend its time on waking threads.
     with _on_disk(scratch), KeypointFile(scratch) as keypoints, threadpool_limits(limits=1, user_api="blas"):
-        _read(archive, ids, keypoints)
+        _read(archive, ids, keypoints, engine)
         candidates = find_candidates(keypoints, per_image, settings.seed, scratch)
         if among is not None:
             places = {place for place, name in enumerate(ids) if name in among}
@@ -112,8 +114,12 @@ def _of_two_pictures(candidates: pd.DataFrame, images: pd.DataFrame) -> pd.DataF
     return candidates[(first != second) | (first < 0)]
 
 
-def _read(archive: Archive | Archives, ids: Sequence[str], keypoints: KeypointFile) -> None:
-    found = in_order(lambda name: find_keypoints(decode(archive.read(name))), ids, os.cpu_count() or 1)
+def _read(archive: Archive | Archives, ids: Sequence[str], keypoints: KeypointFile, engine: EngineKind) -> None:
+    def find(content: bytes) -> Keypoints:
+        return find_keypoints(decode(content))
+
+    files = (archive.read(name) for name in ids)
+    found = map_ordered(engine, lambda: find, files, threads=os.cpu_count() or 1, weigh=len)
     for points in track(found, total=len(ids), desc="looking for local features"):
         keypoints.append(points)
 

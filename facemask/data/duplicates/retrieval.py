@@ -13,9 +13,9 @@ import pandas as pd
 from scipy import sparse
 
 from facemask.core.progress import track
-from facemask.core.threads import in_order
 from facemask.data.duplicates.keypoint_file import KeypointFile, RowFile
 from facemask.data.duplicates.local_features import mirrored_descriptors
+from facemask.engine import local
 
 COLUMNS = ("first", "second", "mirrored", "score")
 
@@ -80,7 +80,9 @@ def find_candidates(
             return index.most_alike([words.counts(those) for words in asked], those.start, per_image)
 
         asking = _portioned(len(keypoints), portions.asking)
-        answers = track(in_order(ask, asking, _WORKERS), len(asking), "looking for candidates", "blocks")
+        answers = track(
+            local.map_ordered(lambda: ask, asking, _WORKERS), len(asking), "looking for candidates", "blocks"
+        )
         found = pd.concat(list(answers), ignore_index=True)
     return _best_first(found)
 
@@ -157,7 +159,9 @@ def _look_up(
         block = descriptors.read(rows)
         return vocabulary.words(block, _WORDS_ASKED), vocabulary.words(mirrored_descriptors(block), _WORDS_ASKED)
 
-    for plain, mirrored in track(in_order(look_up, blocks, _WORKERS), len(blocks), "looking up words", "blocks"):
+    for plain, mirrored in track(
+        local.map_ordered(lambda: look_up, blocks, _WORKERS), len(blocks), "looking up words", "blocks"
+    ):
         as_they_are.append(plain)
         of_mirror_images.append(mirrored)
 

@@ -1,12 +1,12 @@
-"""Synthetic masks and objects for the training part: choice of faces and textures, drawing in threads."""
+"""Synthetic masks and objects for the training part: choice of faces and textures, drawing."""
 
 import hashlib
 import math
 from collections import Counter
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
-from queue import SimpleQueue
 from typing import TypeVar
 
 import cv2
@@ -15,7 +15,7 @@ import pandas as pd
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.core.params import RenderParams
+from facemask.core.params import EngineKind, RenderParams
 from facemask.core.progress import track
 from facemask.data.synthetic.cutting import cut_out
 from facemask.data.synthetic.draw import LABELS, draw_mask, make_room
@@ -27,9 +27,13 @@ from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
 from facemask.dataset.split import part_of
 from facemask.dataset.synthetic import KINDS, NO_OBJECT, OBJECTS, PHOTOGRAPH, SOURCE, SYNTHETIC, Kind
+from facemask.engine.mapping import map_ordered
 from facemask.faces.mesh import Face, FaceMesh, load_mesh
 
+Row = dict[str, str]
+
 Item = TypeVar("Item")
+Result = TypeVar("Result")
 
 # What is drawn, if it is drawn at all, where a picture has no room for a kind, such as a forehead cut off.
 INSTEAD: dict[Kind, Kind] = {
@@ -47,7 +51,7 @@ _ENOUGH_CUT_OUTS = 50  # with fewer the same cloth would be seen too often
 _LONGEST_SHORT_SIDE = 256  # pixels; training looks at no more
 _QUALITY = 92  # of JPEG
 _MOST_COPIES = 8  # of one photograph, turned
-_WORKERS = 2
+_THREADS = 2  # of the engine `local`
 # Told to generators of their own: the masks are the same with and without poses and objects.
 _POSE, _COPY, _OBJECT = 1, 2, 3
 
@@ -110,7 +114,9 @@ def choose(table: pd.DataFrame, label: str, count: int, seed: int) -> pd.DataFra
     return chosen.drop(columns="turn").sort_values("id", ignore_index=True)
 
 
-def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams) -> Outcome:
+def render(
+    images: Path, table: pd.DataFrame, path: Path, settings: RenderParams, engine: EngineKind = "local"
+) -> Outcome:
     """Draw masks and objects over bare faces of the training part, and write the pictures into one archive.
 
     A picture depends on the seed, its photograph and the pieces of real cloth, not on what else is drawn.
@@ -120,6 +126,7 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
         table: the split, as `SPLIT.read` returns it.
         path: the archive to write.
         settings: how many, and the seed.
+        engine: where masks are cut out and drawn.
 
     Raises:
         FacemaskError: the face mesh cannot be fetched, or an archive cannot be read or written.
@@ -128,36 +135,31 @@ def render(images: Path, table: pd.DataFrame, path: Path, settings: RenderParams
     if faces.empty:
         write_archive(path, [])
         return Outcome(pd.DataFrame(columns=SYNTHETIC.columns), 0, 0, 0, {})
-    fitter = _Fitter()
-    with Archive(images) as archive, ThreadPoolExecutor(_WORKERS) as pool:
+    model = load_mesh()
+    with Archive(images) as archive:
 
-        def read(name: str) -> Image:
-            return _at_most(decode(archive.read(name), math.inf), _LONGEST_SHORT_SIDE)
+        def mapped(work: Callable[[Image, Face, Row], Result], rows: Iterable[Row]) -> Iterator[Result | None]:
+            items = ((row, archive.read(row["id"])) for row in rows)
+            make = partial(_on_fitted, model, work)
+            return map_ordered(engine, make, items, threads=_THREADS, weigh=lambda item: len(item[1]))
 
-        def cut(name: str) -> Fabric | None:
-            image = read(name)
-            fitted = fitter.fit(image)
-            return None if fitted is None else cut_out(image, fitted.points)
+        def cut(image: Image, fitted: Face, _: Row) -> Fabric | None:
+            return cut_out(image, fitted.points)
 
-        def draw(face: dict[str, str]) -> list[Picture] | None:
-            image = read(face["id"])
-            fitted = fitter.fit(image)
-            if fitted is None:
-                return None
+        masked = _rows(choose(table, "with_mask", _CUT_OUT_TRIES, settings.seed))
+        pieces = track(mapped(cut, masked), len(masked), "cutting out masks")
+        cut_outs = [piece for piece in pieces if piece is not None]
+
+        def draw(image: Image, fitted: Face, face: Row) -> list[Picture]:
             return draw_on(image, fitted, face, cut_outs, settings) + _with_object(image, fitted, face, settings)
 
-        def pose(face: dict[str, str], copies: int) -> list[Picture] | None:
-            image = read(face["id"])
-            fitted = fitter.fit(image)
-            return None if fitted is None else _turned(image, fitted, face, copies, settings)
+        results = list(track(mapped(draw, _rows(faces)), len(faces), "drawing masks", "faces"))
 
-        masked = choose(table, "with_mask", _CUT_OUT_TRIES, settings.seed)["id"]
-        pieces = track(pool.map(cut, masked), total=len(masked), desc="cutting out masks")
-        cut_outs = [piece for piece in pieces if piece is not None]
-        drawn = pool.map(draw, faces.to_dict("records"))
-        results = list(track(drawn, total=len(faces), desc="drawing masks", unit="faces"))
-        originals, copies = _to_turn(table, settings)
-        tried = list(track(pool.map(pose, originals, copies), total=len(originals), desc="turning heads"))
+        def pose(image: Image, fitted: Face, photograph: Row) -> list[Picture]:
+            return _turned(image, fitted, photograph, settings)
+
+        originals = _to_turn(table, settings)
+        tried = list(track(mapped(pose, originals), len(originals), "turning heads"))
     pictures = [picture for result in results for picture in result or []]
     pictures += _in_proportion([picture for result in tried for picture in result or []], pictures)
     pictures.sort(key=lambda picture: picture.name)
@@ -227,26 +229,31 @@ def choose_shown(table: pd.DataFrame, per_kind: int) -> dict[str, list[str]]:
     return {**shown, PHOTOGRAPH: list(mixed["id"][:per_kind])}
 
 
-class _Fitter:
-    """As many face meshes as there are threads, lent to whoever asks."""
+def _on_fitted(
+    model: bytes, work: Callable[[Image, Face, Row], Result]
+) -> Callable[[tuple[Row, bytes]], Result | None]:
+    """Make a function of a row and its file: what `work` returns, or None if the face mesh does not fit."""
+    mesh = FaceMesh(model)
 
-    def __init__(self) -> None:
-        model = load_mesh()
-        self._free: SimpleQueue[FaceMesh] = SimpleQueue()
-        for _ in range(_WORKERS):
-            self._free.put(FaceMesh(model))
+    def apply(item: tuple[Row, bytes]) -> Result | None:
+        row, content = item
+        image = _read(content)
+        fitted = mesh.fit(image)
+        return None if fitted is None else work(image, fitted, row)
 
-    def fit(self, image: Image) -> Face | None:
-        mesh = self._free.get()
-        try:
-            return mesh.fit(image)
-        finally:
-            self._free.put(mesh)
+    return apply
 
 
-def draw_on(
-    image: Image, fitted: Face, face: dict[str, str], cut_outs: list[Fabric], settings: RenderParams
-) -> list[Picture]:
+def _rows(table: pd.DataFrame) -> list[Row]:
+    return table.to_dict("records")
+
+
+def _read(content: bytes) -> Image:
+    """Decode a picture and shrink it to what training looks at."""
+    return _at_most(decode(content, math.inf), _LONGEST_SHORT_SIDE)
+
+
+def draw_on(image: Image, fitted: Face, face: Row, cut_outs: list[Fabric], settings: RenderParams) -> list[Picture]:
     """Draw `settings.per_face` masks over a bare face, each in a picture, a pose, and a cloth of its own.
 
     Args:
@@ -284,7 +291,7 @@ def draw_on(
     return pictures
 
 
-def _with_object(image: Image, fitted: Face, face: dict[str, str], settings: RenderParams) -> list[Picture]:
+def _with_object(image: Image, fitted: Face, face: Row, settings: RenderParams) -> list[Picture]:
     """Draw an object about a bare face, or about none: the share of faces that have one is a setting."""
     name = _name(face)
     seeds = [settings.seed, settings.per_face, int(name, 16)]
@@ -304,27 +311,26 @@ def _with_object(image: Image, fitted: Face, face: dict[str, str], settings: Ren
     return [_packed(picture, face, f"{name}-{settings.per_face}", LABELS["bare"], drawn, pose)]
 
 
-def _to_turn(table: pd.DataFrame, settings: RenderParams) -> tuple[list[dict[str, str]], list[int]]:
-    """Choose the photographs that are to be turned, and how often each: more than once where a class has few."""
-    originals, copies = [], []
+def _to_turn(table: pd.DataFrame, settings: RenderParams) -> list[Row]:
+    """Choose the photographs that are to be turned; `copies` says how often: more than once where a class has few."""
+    chosen = []
     for label in CLASSES:
-        chosen = choose(table, label, settings.turned_photographs, settings.seed).to_dict("records")
-        originals += chosen
-        each = math.ceil(settings.turned_photographs / max(len(chosen), 1))
-        copies += [min(each, _MOST_COPIES)] * len(chosen)
-    return originals, copies
+        of_class = choose(table, label, settings.turned_photographs, settings.seed)
+        copies = min(math.ceil(settings.turned_photographs / max(len(of_class), 1)), _MOST_COPIES)
+        chosen += _rows(of_class.assign(copies=str(copies)))
+    return chosen
 
 
-def _turned(image: Image, fitted: Face, face: dict[str, str], copies: int, settings: RenderParams) -> list[Picture]:
+def _turned(image: Image, fitted: Face, photograph: Row, settings: RenderParams) -> list[Picture]:
     """Turn a photograph's head, each time differently; it keeps its label."""
-    name = _name(face)
+    name = _name(photograph)
     pictures = []
-    for number in range(copies):
+    for number in range(int(photograph["copies"])):
         rng = np.random.default_rng([settings.seed, number, int(name, 16), _COPY])
         pose = draw_pose(fitted.points, 1, settings, rng)
         view, _ = turn(*childlike(image, fitted.points, pose.childlike), pose.yaw, pose.pitch, pose.roll)
         drawn = _Drawn(PHOTOGRAPH, PHOTOGRAPH)
-        pictures.append(_packed(view, face, f"{name}-turned-{number}", face["label"], drawn, pose))
+        pictures.append(_packed(view, photograph, f"{name}-turned-{number}", photograph["label"], drawn, pose))
     return pictures
 
 
@@ -340,7 +346,7 @@ def _in_proportion(photographs: list[Picture], drawn: list[Picture]) -> list[Pic
     return kept
 
 
-def _name(face: dict[str, str]) -> str:
+def _name(face: Row) -> str:
     return hashlib.sha256(face["id"].encode()).hexdigest()[:16]
 
 
@@ -349,7 +355,7 @@ def _draw_by_share(shares: dict[Item, float], rng: np.random.Generator) -> Item:
     return list(shares)[rng.choice(len(shares), p=weights / weights.sum())]
 
 
-def _packed(picture: Image, face: dict[str, str], name: str, label: str, drawn: _Drawn, pose: Pose) -> Picture:
+def _packed(picture: Image, face: Row, name: str, label: str, drawn: _Drawn, pose: Pose) -> Picture:
     name = f"{SOURCE}/{label}/{name}.jpg"
     row: dict[str, str | int | bool] = {
         "id": name,

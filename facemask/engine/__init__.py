@@ -1,0 +1,1 @@
+"""Where independent pieces of work run: in threads of this process, or as tasks of a Ray cluster."""
