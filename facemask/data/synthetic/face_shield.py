@@ -47,7 +47,7 @@ def _plastic(rng: np.random.Generator) -> Fabric:
     y, x = np.mgrid[0:HEIGHT, 0:WIDTH].astype(np.float32)
     u, v = x / (WIDTH - 1), y / (HEIGHT - 1)
     opacity = np.full((HEIGHT, WIDTH), rng.uniform(0.02, 0.12), np.float32)
-    for _ in range(int(rng.integers(1, 5))):
+    for _ in range(int(rng.integers(1, 6))):
         opacity += _reflection(u, v, rng)
     edge = np.minimum(np.minimum(u, 1 - u) * 1.5, 1 - v)
     opacity += rng.uniform(0.1, 0.6) * np.exp(-((edge / rng.uniform(0.008, 0.02)) ** 2))
@@ -71,5 +71,5 @@ def _reflection(u: Map, v: Map, rng: np.random.Generator) -> Map:
     lean = rng.normal(0, 0.12)
     hard = rng.uniform(2, 8)  # exponent of its outline
     inside = np.abs((u - at - lean * (v - middle)) / wide) ** hard + np.abs((v - middle) / long) ** hard
-    streak = np.exp(-inside) * rng.uniform(0.08, 0.55)
+    streak = np.exp(-inside) * rng.uniform(0.08, 0.65)
     return cv2.GaussianBlur(streak.astype(np.float32), (0, 0), rng.uniform(0.5, 4))

@@ -19,7 +19,7 @@ from facemask.data.synthetic.draw import LABELS, draw_mask, make_room
 from facemask.data.synthetic.fabric import HEIGHT, STYLES, WIDTH, Fabric, Style, draw_fabric, vary_cut_out
 from facemask.data.synthetic.face_prints import print_face
 from facemask.data.synthetic.face_shield import draw_shield
-from facemask.data.synthetic.pipeline import Choice, choose, choose_shown, choose_wearing
+from facemask.data.synthetic.pipeline import INSTEAD, Choice, choose, choose_shown, choose_wearing
 from facemask.dataset.synthetic import KINDS, PHOTOGRAPH, SYNTHETIC, Kind, count_synthetic
 from tests.bare_face import bare_photo, mean_points
 
@@ -276,6 +276,10 @@ def test_every_kind_has_a_class_and_right_and_wrong_are_both_drawn_often() -> No
     assert sum(share.values()) == pytest.approx(1)
     assert 0.3 <= share["with_mask"] <= 0.4
     assert 0.05 <= share["without_mask"] <= 0.15
+
+
+def test_what_is_drawn_instead_of_a_kind_without_room_has_its_class() -> None:
+    assert all(LABELS[kind] == LABELS[instead] for kind, instead in INSTEAD.items())
 
 
 def choices(settings: RenderParams, count: int = 4000) -> list[Choice]:
