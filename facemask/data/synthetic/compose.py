@@ -11,6 +11,7 @@ from facemask.data.synthetic.mask_geometry import Frame, Points, ear_points
 from facemask.faces import mesh as lm
 
 _SHIFT = 4  # binary digits after the point
+_OBLIQUE = 0.35  # sine of the yaw, 20 degrees, from which on the far ear is out of sight
 _CANVAS_FACE = 250  # pixels: faces are painted about so wide, then shrunk
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
          152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
@@ -265,7 +266,8 @@ def _strands(frame: Frame, view: View, thickness: float) -> Map:
     for side, column, sign in ((0, 0, -1), (1, -1, 1)):
         for end, row in ((0, 0), (1, -1)):
             corner, ear = seen[row, column, :2], ears[side, end]
-            if sign * float((ear - corner) @ right) < 0.02 * frame.width:
+            hidden = sign * frame.axes[0, 2] > _OBLIQUE  # behind the far cheek
+            if hidden or sign * float((ear - corner) @ right) < 0.02 * frame.width:
                 continue
             middle = (corner + ear) / 2 + (0.04 if end == 0 else -0.04) * frame.width * frame.axes[1, :2]
             t = np.linspace(0, 1, 12)[:, None]
