@@ -62,7 +62,17 @@ def make_inputs(folder: Path) -> Path:
     write_archive(folder / "data/images.zip", sorted(members.items()))
     write_csv(folder / "data/split.csv", SPLIT.columns, rows)
     drawn = [
-        (f"rendered/{label}/{number}.png", "rendered", label, f"{label} {number}", "train", "p", "right", "plain")
+        (
+            f"rendered/{label}/{number}.png",
+            "rendered",
+            label,
+            f"{label} {number}",
+            "train",
+            "p",
+            "right",
+            "plain",
+            "none",
+        )
         for label in COLOURS
         for number in range(2)
     ]

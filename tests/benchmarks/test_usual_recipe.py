@@ -113,6 +113,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     pack(tmp_path / "data/images.zip", table)
     SPLIT.write(tmp_path / "data/split.csv", table)
     drawn = images(2).assign(part="train", source="rendered", photograph="p", kind="right", style="plain")
+    drawn["object"] = "none"
     drawn["id"] = "rendered/" + drawn["id"]
     pack(tmp_path / "data/rendered.zip", drawn)
     write_csv(tmp_path / "data/rendered.csv", SYNTHETIC.columns, drawn[[*SYNTHETIC.columns]].to_numpy().tolist())

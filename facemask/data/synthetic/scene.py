@@ -15,6 +15,7 @@ Colour = NDArray[np.float32]  # (3,) RGB in [0, 1], or a map of it (height, widt
 
 _SHIFT = 4  # binary digits after the point
 _SKIN = (205, 425, 50, 280, 117, 346, 36, 266, 195)  # cheeks and the back of the nose
+_ABOVE_MASK = (9, 151, 8, 168, 108, 337)  # the forehead, and between the eyes
 _BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
 
 
@@ -67,13 +68,14 @@ class Scene:
         return (self.frame.to_picture(points)[..., :2] + 0.5) * self.scale - 0.5
 
 
-def look_at(image: Image, points: NDArray[np.floating], rng: np.random.Generator) -> Scene:
+def look_at(image: Image, points: NDArray[np.floating], rng: np.random.Generator, masked: bool = False) -> Scene:
     """Measure a face and its light.
 
     Args:
         image: uint8 (height, width, 3), RGB.
         points: (468, 3) the face's mesh, in pixels.
         rng: source of chance.
+        masked: whether there is a mask in the picture: then the skin is measured above it.
     """
     frame = face_frame(points)
     light = measure_light(image, points, rng)
@@ -88,7 +90,7 @@ def look_at(image: Image, points: NDArray[np.floating], rng: np.random.Generator
         unit=frame.width * scale,
         light=light,
         shading=cv2.resize(light.shading, (width, height), interpolation=cv2.INTER_LINEAR),
-        skin=np.median(_pixels(soft, points, _SKIN), axis=0),
+        skin=np.median(_pixels(soft, points, _ABOVE_MASK if masked else _SKIN), axis=0),
         brows=np.percentile(_pixels(soft, points, _BROWS), 20, axis=0).astype(np.float32),
     )
 
