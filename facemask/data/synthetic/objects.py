@@ -29,6 +29,7 @@ BELOW_MASK = ("beard", "scarf", "collar", "headwear")  # a mask is worn over the
 BEFORE_BARE_ONLY = ("cup",)  # nobody drinks through a mask
 
 _BESIDE_MASK: tuple[HandPose, ...] = ("chin", "cheek")  # where a hand leaves most of a mask to be seen
+_BEARDS: tuple[BeardForm, ...] = (*BEARD_FORMS, "full", "full")  # most like a mask, so most often
 _AROUND_MASK: tuple[BeardForm, ...] = ("full", "stubble", "jaw")  # beards that a mask does not hide
 _TRIES = 5
 _LEAST = 0.006  # of the picture is covered by the object
@@ -148,7 +149,7 @@ def _covered(opacity: Map, points: NDArray[np.floating], numbers: tuple[int, ...
 def _paint(scene: Scene, name: str, masked: bool, low: bool, rng: np.random.Generator) -> Painting:
     """Paint an object in one of its forms; `low` allows spectacles on the tip of the nose."""
     if name == "beard":
-        forms = _AROUND_MASK if masked else BEARD_FORMS
+        forms = _AROUND_MASK if masked else _BEARDS
         return paint_beard(scene, forms[rng.integers(len(forms))], rng)
     if name == "hand":
         poses = _BESIDE_MASK if masked else HAND_POSES

@@ -113,12 +113,12 @@ class Painting:
         self.colour: Map = np.zeros((*scene.shape, 3), np.float32)
         self.opacity: Map = np.zeros(scene.shape, np.float32)
 
-    def over(self, colour: Colour, opacity: Map) -> None:
+    def over(self, colour: NDArray[np.floating], opacity: NDArray[np.floating]) -> None:
         """Paint over what is there.
 
         Args:
-            colour: as the camera sees it.
-            opacity: float32 (height, width).
+            colour: as the camera sees it, (3,) or (height, width, 3), RGB in [0, 1].
+            opacity: (height, width), from 0 to 1.
         """
         rows, columns = (np.flatnonzero(opacity.any(axis=axis)) for axis in (1, 0))
         if not len(rows):
@@ -217,12 +217,12 @@ def joined(solids: Sequence[Solid]) -> Solid:
     return Solid(height, along, across)
 
 
-def lit(scene: Scene, height: Map, stray: float = 0.5) -> Map:
+def lit(scene: Scene, height: NDArray[np.floating], stray: float = 0.5) -> Map:
     """Shade a body by Lambert's law with much stray light; about 1 where it faces the camera.
 
     Args:
         scene: the face, with its light.
-        height: float32 (height, width), towards the camera, in pixels of the canvas.
+        height: (height, width), towards the camera, in pixels of the canvas.
         stray: share of the light that comes from everywhere.
     """
     smooth = cv2.GaussianBlur(height.astype(np.float32), (0, 0), max(0.008 * scene.unit, 0.7))
@@ -248,7 +248,7 @@ def polygon(scene: Scene, corners: Points, softness: float = 0.0) -> Map:
     """
     canvas = np.zeros(scene.shape, np.uint8)
     cv2.fillPoly(canvas, [fixed(corners)], 255, cv2.LINE_AA, _SHIFT)
-    filled = canvas.astype(np.float32) / 255
+    filled = np.divide(canvas, 255, dtype=np.float32)
     return cv2.GaussianBlur(filled, (0, 0), softness * scene.unit) if softness else filled
 
 
@@ -257,7 +257,7 @@ def line(scene: Scene, path: Points, thickness: float) -> Map:
     canvas = np.zeros(scene.shape, np.uint8)
     wide = max(round(thickness * scene.unit), 1)
     cv2.polylines(canvas, [fixed(path)], False, 255, wide, cv2.LINE_AA, _SHIFT)
-    return canvas.astype(np.float32) / 255
+    return np.divide(canvas, 255, dtype=np.float32)
 
 
 def fixed(points: Points) -> NDArray[np.int32]:
