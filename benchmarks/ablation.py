@@ -34,6 +34,7 @@ from facemask.core.params import Params, TrainParams, load_params
 from facemask.data.synthetic.pipeline import render
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.split import SPLIT
+from facemask.dataset.synthetic import NO_OBJECT
 from facemask.evaluation.leave_one_source_out import leave_out
 from facemask.evaluation.metrics import predict_parts
 from facemask.training.trainer import WorkFolders, train
@@ -52,6 +53,7 @@ from benchmarks.compare_splits import (
 from benchmarks.kept import find_kept, keep
 
 CHOSEN, LINEAR, UNDRAWN = "chosen", "linear", "no drawn masks"
+NO_OBJECTS = "no drawn objects"
 RESAMPLES = 2000
 
 
@@ -72,6 +74,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     CHOSEN: {},
     "another seed": {"seed": 2},
     UNDRAWN: {},
+    NO_OBJECTS: {},
     "usual augmentation (zoom, shear, flip)": {"augmentation": USUAL},
     "no varied crops": {"augmentation": GEOMETRY},
     "no varied light": {"augmentation": LIGHT},
@@ -163,7 +166,8 @@ def run(
         from facemask.models.tensorflow import keras
 
         keras.backend.clear_session()  # or each model stays in memory
-        rows = table if variant == UNDRAWN else pd.concat([table, drawn[1]], ignore_index=True)
+        synthetic = drawn[1][drawn[1]["object"] == NO_OBJECT] if variant == NO_OBJECTS else drawn[1]
+        rows = table if variant == UNDRAWN else pd.concat([table, synthetic], ignore_index=True)
         with contextlib.redirect_stdout(sys.stderr):
             folders = WorkFolders(states=Path(states), views=views)
             alone = settings.model_copy(update={"repeats": 0})  # nothing is calibrated here
