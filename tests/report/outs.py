@@ -159,17 +159,9 @@ def _split(project: Path, leaks: Sequence[float], settings: SplitParams) -> None
 def _render(project: Path) -> None:
     labels = {"mask_weared_incorrect": 7, "with_mask": 4, "without_mask": 1}
     kinds = dict.fromkeys(KINDS, 0) | {"right": 4, "nose_out": 5, "mouth_out": 2, "bare": 1}
-    counts = {
-        "faces": 7,
-        "without_fit": 1,
-        "cut_outs": 0,
-        "images": 12,
-        "label": labels,
-        "kind": kinds,
-        "style": {},
-        "shield": 1,
-    }
-    write_json(project / DETAILS / "render.json", counts)
+    faces = {"faces": 7, "without_fit": 1, "cut_outs": 0, "images": 12}
+    counts = {"label": labels, "kind": kinds, "style": {}, "object": {"none": 11, "beard": 1}, "shield": 1}
+    write_json(project / DETAILS / "render.json", {**faces, **counts})
     with Archive(project / "data" / "images.zip") as archive:
         thumbnails = read_thumbnails(archive, {"right": archive.names[:2]})
     write_bytes(project / "data" / "rendered.jpg", contact_sheet(thumbnails, {"right": 4}))

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -24,7 +25,7 @@ ROOT = Path(__file__).parents[2]
 OUTS = ("data/rendered.zip", "data/rendered.csv", "data/rendered.jpg", "metrics/details/render.json")
 
 
-def project(folder: Path, per_class: int, **render: int) -> Path:
+def project(folder: Path, per_class: int, **render: Any) -> Path:
     """A project with drawn portraits, of which one in three bare faces is in val or test."""
     params = {
         "data": {"own": ".", "sources": ["mine"]},
@@ -84,7 +85,8 @@ def test_without_a_package_index_the_message_says_how_to_do_without(tmp_path: Pa
 @pytest.fixture(scope="module")
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose stage has run."""
-    folder = project(tmp_path_factory.mktemp("project"), 40, per_face=3)
+    often = {"bare": 1.0, "masked": 0.5}
+    folder = project(tmp_path_factory.mktemp("project"), 40, per_face=3, with_object=often)
     result = run_stage(folder)
     assert result.returncode == 0, result.stderr
     return folder
@@ -103,6 +105,40 @@ def test_pictures_and_table_agree_and_can_be_read(done: Path) -> None:
     assert figures["images"] == len(table) == sum(figures["label"].values()) == sum(figures["kind"].values())
     bare = table["label"] == "without_mask"
     assert figures["kind"]["bare"] == (bare & (table["kind"] == "bare")).sum()
+    assert sum(figures["object"].values()) == len(table)
+    assert {name: count for name, count in figures["object"].items() if count} == dict(table["object"].value_counts())
+
+
+@pytest.mark.slow
+def test_faces_with_an_object_are_bare_or_masked_and_keep_their_label(done: Path) -> None:
+    table = SYNTHETIC.read(done / "data/rendered.csv")
+    with_object = table[table["object"] != "none"]
+    bare = with_object["kind"] == "bare"
+    assert bare.any()
+    assert (~bare).any()
+    assert list(bare) == list(with_object["label"] == "without_mask")
+    assert (with_object[bare]["style"] == "none").all()
+
+
+@pytest.mark.slow
+def test_switched_off_objects_change_no_mask(done: Path) -> None:
+    first = SYNTHETIC.read(done / "data/rendered.csv")
+    plain = first[(first["object"] == "none") & (first["kind"] != "photograph")]["id"]
+
+    def pictures() -> dict[str, bytes]:
+        with Archive(done / "data/rendered.zip") as archive:
+            return {name: archive.read(name) for name in plain if name in archive.names}
+
+    before, params = pictures(), yaml.safe_load((done / "params.yaml").read_text())
+    off = params["render"] | {"with_object": {"bare": 0.0, "masked": 0.0}}
+    try:
+        (done / "params.yaml").write_text(yaml.safe_dump(params | {"render": off}))
+        assert run_stage(done).returncode == 0
+        assert set(SYNTHETIC.read(done / "data/rendered.csv")["object"]) == {"none"}
+        assert pictures() == before
+    finally:
+        (done / "params.yaml").write_text(yaml.safe_dump(params))
+        assert run_stage(done).returncode == 0
 
 
 @pytest.mark.slow
@@ -126,7 +162,7 @@ def test_running_twice_gives_the_same_bytes_and_another_seed_other_pictures(done
     assert digests(done) == first
     params = yaml.safe_load((done / "params.yaml").read_text())
     try:
-        (done / "params.yaml").write_text(yaml.safe_dump(params | {"render": {"per_face": 3, "seed": 2}}))
+        (done / "params.yaml").write_text(yaml.safe_dump(params | {"render": {**params["render"], "seed": 2}}))
         assert run_stage(done).returncode == 0
         assert digests(done)["data/rendered.zip"] != first["data/rendered.zip"]
     finally:

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 from facemask.core.params import RenderParams
 from facemask.data.synthetic.compose import Layer, blend
 from facemask.data.synthetic.fabric import Image, Map
-from facemask.data.synthetic.mask_geometry import BARE
-from facemask.data.synthetic.objects_hair import BEARD_FORMS, paint_beard, paint_hair
+from facemask.data.synthetic.mask_geometry import BARE, COVERED
+from facemask.data.synthetic.objects_hair import BEARD_FORMS, BeardForm, paint_beard, paint_hair
 from facemask.data.synthetic.objects_hand import HAND_POSES, HandPose, paint_hand
 from facemask.data.synthetic.objects_held import DRINK_FORMS, paint_drink, paint_microphone, paint_phone
 from facemask.data.synthetic.objects_worn import (
@@ -29,6 +29,8 @@ BELOW_MASK = ("beard", "scarf", "collar", "headwear")  # a mask is worn over the
 BEFORE_BARE_ONLY = ("cup",)  # nobody drinks through a mask
 
 _BESIDE_MASK: tuple[HandPose, ...] = ("chin", "cheek")  # where a hand leaves most of a mask to be seen
+_BEARDS: tuple[BeardForm, ...] = (*BEARD_FORMS, "full", "full")  # most like a mask, so most often
+_AROUND_MASK: tuple[BeardForm, ...] = ("full", "stubble", "jaw")  # beards that a mask does not hide
 _TRIES = 5
 _LEAST = 0.006  # of the picture is covered by the object
 _SEEN = 0.6  # of a mask, at least
@@ -60,9 +62,15 @@ def draw_before_bare(image: Image, points: NDArray[np.floating], name: str, rng:
         uint8 (height, width, 3), or None if what came out is hardly in the picture, or could be a mask: nothing but a
         hand covers both nose and mouth, and cloth ends below the mouth.
     """
+    return _draw(image, points, name, False, rng)
+
+
+def _draw(
+    image: Image, points: NDArray[np.floating], name: str, masked: bool, rng: np.random.Generator
+) -> Image | None:
     scene = look_at(image, points, rng)
     for _ in range(_TRIES):
-        layer = _paint(scene, name, masked=False, low=True, rng=rng).layer()
+        layer = _paint(scene, name, masked=masked, low=True, rng=rng).layer()
         if is_no_mask(layer.opacity, points, name):
             return blend(image, layer, scene.frame, scene.light, rng)
     return None
@@ -72,20 +80,22 @@ def draw_below_mask(
     image: Image, points: NDArray[np.floating], name: str, rng: np.random.Generator
 ) -> tuple[Image, bool]:
     """Draw what a mask is worn over, if `name` is such a thing; return the picture, and whether anything was drawn."""
-    if name in BELOW_MASK:
-        drawn = draw_before_bare(image, points, name, rng)
-        if drawn is not None:
-            return drawn, True
-    return image, False
+    drawn = _draw(image, points, name, True, rng) if name in BELOW_MASK else None
+    return (image, False) if drawn is None else (drawn, True)
 
 
 def draw_before_mask(
-    bare: Image, masked: Image, points: NDArray[np.floating], kind: Kind, name: str, rng: np.random.Generator
+    bare: Image | None,
+    masked: Image,
+    points: NDArray[np.floating],
+    kind: Kind,
+    name: str,
+    rng: np.random.Generator,
 ) -> tuple[Image, bool]:
     """Draw what is held or worn before a mask, if `name` is such a thing and leaves what the label depends on.
 
     Args:
-        bare: uint8 (height, width, 3), RGB, without the mask.
+        bare: uint8 (height, width, 3), RGB, without the mask; None if there is no such picture.
         masked: the same with it.
         points: (468, 3) the face's mesh, in pixels.
         kind: how the mask is worn.
@@ -97,12 +107,15 @@ def draw_before_mask(
     """
     if name == NO_OBJECT or name in BELOW_MASK or name in BEFORE_BARE_ONLY:
         return masked, False
-    mask = np.abs(masked.astype(np.int16) - bare).max(axis=2) > 10
-    scene = look_at(bare, points, rng)
+    scene = look_at(masked if bare is None else bare, points, rng, masked=bare is None)
     decisive = tuple(number for number in BARE[kind] if number in (*_NOSE, *_MOUTH))
     for _ in range(_TRIES):
         layer = _paint(scene, name, masked=True, low=kind == "right", rng=rng).layer()
-        hidden = float(layer.opacity[mask].mean()) if mask.any() else 0.0
+        if bare is None:
+            hidden = _covered(layer.opacity, points, COVERED[kind])
+        else:
+            mask = np.abs(masked.astype(np.int16) - bare).max(axis=2) > 10
+            hidden = float(layer.opacity[mask].mean()) if mask.any() else 0.0
         if hidden <= 1 - _SEEN and _enough(layer) and (not decisive or _covered(layer.opacity, points, decisive) < 0.2):
             return blend(masked, layer, scene.frame, scene.light, rng), True
     return masked, False
@@ -136,7 +149,8 @@ def _covered(opacity: Map, points: NDArray[np.floating], numbers: tuple[int, ...
 def _paint(scene: Scene, name: str, masked: bool, low: bool, rng: np.random.Generator) -> Painting:
     """Paint an object in one of its forms; `low` allows spectacles on the tip of the nose."""
     if name == "beard":
-        return paint_beard(scene, BEARD_FORMS[rng.integers(len(BEARD_FORMS))], rng)
+        forms = _AROUND_MASK if masked else _BEARDS
+        return paint_beard(scene, forms[rng.integers(len(forms))], rng)
     if name == "hand":
         poses = _BESIDE_MASK if masked else HAND_POSES
         return paint_hand(scene, poses[rng.integers(len(poses))], rng)

@@ -4,6 +4,7 @@ from typing import Literal, get_args
 
 import cv2
 import numpy as np
+from numpy.typing import NDArray
 
 from facemask.data.synthetic.fabric import Map
 from facemask.data.synthetic.mask_geometry import Points
@@ -69,7 +70,7 @@ def paint_beard(scene: Scene, form: BeardForm, rng: np.random.Generator) -> Pain
         painting.over(colour * shaded, density * (rng.uniform(0.15, 0.35) + rng.uniform(0.2, 0.4) * dots))
         return painting
     ground = cv2.GaussianBlur(density, (0, 0), 0.012 * scene.unit) * (1 - lips)
-    painting.over(colour * 0.75 * shaded, ground * rng.uniform(0.55, 0.9))
+    painting.over(colour * 0.75 * shaded, ground * rng.uniform(0.6, 0.97))
     roots = _roots(density, int(density.sum() / (0.00035 * scene.unit**2)), rng)
     strands = _growing(scene, roots, length, rng)
     _comb(painting, scene, strands, colour, rng, gloss=rng.uniform(0.25, 0.7))
@@ -123,7 +124,7 @@ def _grown(corners: Points, factor: float) -> Points:
     return middle + factor * (corners - middle)
 
 
-def _roots(density: Map, count: int, rng: np.random.Generator) -> Points:
+def _roots(density: NDArray[np.floating], count: int, rng: np.random.Generator) -> Points:
     """Choose places (n, 2) by density."""
     total = np.cumsum(density, dtype=np.float64)
     if total[-1] <= 0:

@@ -172,8 +172,8 @@ def draw_hand(
     """
     unit = scene.unit * placing.size
 
-    def laid(points: Points, radii: Sequence[float], flatness: float = 1.0) -> Solid:
-        return tube(scene, placing.to_canvas(scene, points), np.array(radii) * unit, flatness)
+    def laid(points: Points, radii: Sequence[float] | Points, flatness: float = 1.0) -> Solid:
+        return tube(scene, placing.to_canvas(scene, points), np.asarray(radii) * unit, flatness)
 
     back = [
         laid(np.array([[0.55 * x, -0.02], [x * 0.98, y * 0.9], [x, y]]), (0.085, 0.08, thick * 1.05), 0.75)

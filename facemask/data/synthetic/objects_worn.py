@@ -279,7 +279,8 @@ def _power(values: Points, exponent: float) -> Points:
 def _highest(scene: Scene, rng: np.random.Generator) -> float:
     """Choose how high cloth reaches: in widths of the face below the chin; above it where negative."""
     lip = float((scene.points[17] - scene.points[lm.CHIN]) @ scene.down) / scene.unit + _UNDER_LIP
-    return rng.uniform(min(lip, 0.0), 0.0) if rng.random() < 0.55 else rng.uniform(-0.05, 0.1)
+    # Mostly over the chin: there it is taken for a mask. On a bowed head the lip may be below the chin.
+    return rng.uniform(min(lip, -0.02), -0.02) if rng.random() < 0.7 else rng.uniform(-0.05, 0.1)
 
 
 def _down_to_the_end(scene: Scene, middle: Points, wide: float) -> Points:

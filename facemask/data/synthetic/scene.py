@@ -15,6 +15,7 @@ Colour = NDArray[np.float32]  # (3,) RGB in [0, 1], or a map of it (height, widt
 
 _SHIFT = 4  # binary digits after the point
 _SKIN = (205, 425, 50, 280, 117, 346, 36, 266, 195)  # cheeks and the back of the nose
+_ABOVE_MASK = (9, 151, 8, 168, 108, 337)  # the forehead, and between the eyes
 _BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
 
 
@@ -67,13 +68,14 @@ class Scene:
         return (self.frame.to_picture(points)[..., :2] + 0.5) * self.scale - 0.5
 
 
-def look_at(image: Image, points: NDArray[np.floating], rng: np.random.Generator) -> Scene:
+def look_at(image: Image, points: NDArray[np.floating], rng: np.random.Generator, masked: bool = False) -> Scene:
     """Measure a face and its light.
 
     Args:
         image: uint8 (height, width, 3), RGB.
         points: (468, 3) the face's mesh, in pixels.
         rng: source of chance.
+        masked: whether there is a mask in the picture: then the skin is measured above it.
     """
     frame = face_frame(points)
     light = measure_light(image, points, rng)
@@ -88,7 +90,7 @@ def look_at(image: Image, points: NDArray[np.floating], rng: np.random.Generator
         unit=frame.width * scale,
         light=light,
         shading=cv2.resize(light.shading, (width, height), interpolation=cv2.INTER_LINEAR),
-        skin=np.median(_pixels(soft, points, _SKIN), axis=0),
+        skin=np.median(_pixels(soft, points, _ABOVE_MASK if masked else _SKIN), axis=0),
         brows=np.percentile(_pixels(soft, points, _BROWS), 20, axis=0).astype(np.float32),
     )
 
@@ -111,12 +113,12 @@ class Painting:
         self.colour: Map = np.zeros((*scene.shape, 3), np.float32)
         self.opacity: Map = np.zeros(scene.shape, np.float32)
 
-    def over(self, colour: Colour, opacity: Map) -> None:
+    def over(self, colour: NDArray[np.floating], opacity: NDArray[np.floating]) -> None:
         """Paint over what is there.
 
         Args:
-            colour: as the camera sees it.
-            opacity: float32 (height, width).
+            colour: as the camera sees it, (3,) or (height, width, 3), RGB in [0, 1].
+            opacity: (height, width), from 0 to 1.
         """
         rows, columns = (np.flatnonzero(opacity.any(axis=axis)) for axis in (1, 0))
         if not len(rows):
@@ -215,12 +217,12 @@ def joined(solids: Sequence[Solid]) -> Solid:
     return Solid(height, along, across)
 
 
-def lit(scene: Scene, height: Map, stray: float = 0.5) -> Map:
+def lit(scene: Scene, height: NDArray[np.floating], stray: float = 0.5) -> Map:
     """Shade a body by Lambert's law with much stray light; about 1 where it faces the camera.
 
     Args:
         scene: the face, with its light.
-        height: float32 (height, width), towards the camera, in pixels of the canvas.
+        height: (height, width), towards the camera, in pixels of the canvas.
         stray: share of the light that comes from everywhere.
     """
     smooth = cv2.GaussianBlur(height.astype(np.float32), (0, 0), max(0.008 * scene.unit, 0.7))
@@ -246,7 +248,7 @@ def polygon(scene: Scene, corners: Points, softness: float = 0.0) -> Map:
     """
     canvas = np.zeros(scene.shape, np.uint8)
     cv2.fillPoly(canvas, [fixed(corners)], 255, cv2.LINE_AA, _SHIFT)
-    filled = canvas.astype(np.float32) / 255
+    filled = np.divide(canvas, 255, dtype=np.float32)
     return cv2.GaussianBlur(filled, (0, 0), softness * scene.unit) if softness else filled
 
 
@@ -255,7 +257,7 @@ def line(scene: Scene, path: Points, thickness: float) -> Map:
     canvas = np.zeros(scene.shape, np.uint8)
     wide = max(round(thickness * scene.unit), 1)
     cv2.polylines(canvas, [fixed(path)], False, 255, wide, cv2.LINE_AA, _SHIFT)
-    return canvas.astype(np.float32) / 255
+    return np.divide(canvas, 255, dtype=np.float32)
 
 
 def fixed(points: Points) -> NDArray[np.int32]:

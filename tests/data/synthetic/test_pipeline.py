@@ -388,6 +388,19 @@ def test_the_table_is_read_back_as_it_was_written_with_or_without_rows(tmp_path:
     assert counts["label"] == {"mask_weared_incorrect": 0, "with_mask": 1, "without_mask": 0}
     assert counts["turned"] == counts["label"]
     assert list(counts["kind"]) == [*KINDS, PHOTOGRAPH]
+    assert counts["object"]["none"] == 1
     assert counts["shield"] == 1
     assert json.dumps(counts)
     assert choose_shown(table, 3)["right"] == ["x"]
+
+
+def test_the_contact_sheet_shows_each_object_bare_and_with_a_mask() -> None:
+    rows = [
+        dict.fromkeys(SYNTHETIC.columns, "x") | {"id": f"{kind}{number}", "kind": kind, "object": name}
+        for kind, name in (("bare", "hand"), ("right", "hand"), ("bare", "none"), ("right", "none"))
+        for number in range(9)
+    ]
+    shown = choose_shown(pd.DataFrame(rows, columns=SYNTHETIC.columns).drop_duplicates(), 4)
+    assert shown["hand"] == ["bare0", "bare1", "right0", "right1"]
+    assert shown["right"] == ["right0", "right1", "right2", "right3"]
+    assert shown["beard"] == []
