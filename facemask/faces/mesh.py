@@ -32,7 +32,7 @@ NOSE_TIP, UNDER_NOSE, BELOW_LIPS = 4, 2, 18
 _SIDE = 192  # pixels, of the model's input
 _MARGIN = 1.5  # side of the model's square by the longer side of the face, as MediaPipe trained it
 _STILL = 0.02  # of the face's size: a fit that moves no more has settled
-_LOOKS = 4
+_LOOKS = 8  # a small face in a wide picture takes more than one in a tight crop
 
 
 @dataclass(frozen=True)
