@@ -297,6 +297,8 @@ class ObjectParams(Settings):
     beard: Weight = 2.0
     hand: Weight = 3.0
     cup: Weight = 1.0
+    food: Weight = 1.0
+    book: Weight = 1.0
     scarf: Weight = 2.0
     collar: Weight = 1.0
     headwear: Weight = 1.0

@@ -37,6 +37,8 @@ OBJECT_TITLES: dict[str, str] = {
     "beard": "With a beard",
     "hand": "With a hand",
     "cup": "With a cup, glass or bottle",
+    "food": "With food at the mouth",
+    "book": "With a book or the like",
     "scarf": "With a scarf",
     "collar": "With a high collar",
     "headwear": "With a turban or headscarf",

@@ -12,7 +12,15 @@ from facemask.data.synthetic.fabric import Image, Map
 from facemask.data.synthetic.mask_geometry import BARE, COVERED
 from facemask.data.synthetic.objects_hair import BEARD_FORMS, BeardForm, paint_beard, paint_hair
 from facemask.data.synthetic.objects_hand import HAND_POSES, HandPose, paint_hand
-from facemask.data.synthetic.objects_held import DRINK_FORMS, paint_drink, paint_microphone, paint_phone
+from facemask.data.synthetic.objects_held import (
+    DRINK_FORMS,
+    FOOD_FORMS,
+    paint_book,
+    paint_drink,
+    paint_food,
+    paint_microphone,
+    paint_phone,
+)
 from facemask.data.synthetic.objects_worn import (
     COLLAR_FORMS,
     HEADWEAR_FORMS,
@@ -26,7 +34,7 @@ from facemask.data.synthetic.scene import Painting, Scene, look_at
 from facemask.dataset.synthetic import NO_OBJECT, OBJECTS, Kind
 
 BELOW_MASK = ("beard", "scarf", "collar", "headwear")  # a mask is worn over these
-BEFORE_BARE_ONLY = ("cup",)  # nobody drinks through a mask
+BEFORE_BARE_ONLY = ("cup", "food")  # nobody eats or drinks through a mask
 
 _BESIDE_MASK: tuple[HandPose, ...] = ("chin", "cheek")  # where a hand leaves most of a mask to be seen
 _BEARDS: tuple[BeardForm, ...] = (*BEARD_FORMS, "full", "full")  # most like a mask, so most often
@@ -156,6 +164,8 @@ def _paint(scene: Scene, name: str, masked: bool, low: bool, rng: np.random.Gene
         return paint_hand(scene, poses[rng.integers(len(poses))], rng)
     if name == "cup":
         return paint_drink(scene, DRINK_FORMS[rng.integers(len(DRINK_FORMS))], rng)
+    if name == "food":
+        return paint_food(scene, FOOD_FORMS[rng.integers(len(FOOD_FORMS))], rng)
     if name == "collar":
         return paint_collar(scene, COLLAR_FORMS[rng.integers(len(COLLAR_FORMS))], rng)
     if name == "headwear":
@@ -168,5 +178,6 @@ def _paint(scene: Scene, name: str, masked: bool, low: bool, rng: np.random.Gene
         "headset": paint_headset,
         "hair": paint_hair,
         "phone": paint_phone,
+        "book": paint_book,
     }
     return painters[name](scene, rng)

@@ -1,11 +1,11 @@
-"""What is held before a bare face: cups, glasses and bottles at the mouth, microphones, telephones."""
+"""What is held before a bare face: cups, glasses, bottles and food at the mouth, books, microphones, telephones."""
 
 from typing import Literal, get_args
 
 import cv2
 import numpy as np
 
-from facemask.data.synthetic.fabric import Map
+from facemask.data.synthetic.fabric import HEIGHT, WIDTH, Map, draw_fabric
 from facemask.data.synthetic.mask_geometry import Points
 from facemask.data.synthetic.objects_hand import chosen_shape, draw_hand, hand_skin, held
 from facemask.data.synthetic.scene import (
@@ -20,7 +20,9 @@ from facemask.data.synthetic.scene import (
 from facemask.faces import mesh as lm
 
 DrinkForm = Literal["mug", "paper_cup", "glass", "bottle"]
+FoodForm = Literal["fruit", "bread"]
 DRINK_FORMS: tuple[DrinkForm, ...] = get_args(DrinkForm)
+FOOD_FORMS: tuple[FoodForm, ...] = get_args(FoodForm)
 
 _CHINA = np.array(
     [[0.93, 0.92, 0.9], [0.93, 0.92, 0.9], [0.08, 0.08, 0.09], [0.75, 0.1, 0.1], [0.12, 0.25, 0.5], [0.2, 0.45, 0.3],
@@ -28,6 +30,9 @@ _CHINA = np.array(
 )  # fmt: skip
 _DRINKS = np.array([[0.45, 0.2, 0.06], [0.85, 0.55, 0.12], [0.12, 0.05, 0.03], [0.8, 0.85, 0.88], [0.75, 0.3, 0.12],
                     [0.9, 0.86, 0.78]])  # fmt: skip
+_FRUITS = np.array([[0.7, 0.08, 0.07], [0.45, 0.6, 0.15], [0.9, 0.75, 0.2], [0.92, 0.5, 0.1], [0.9, 0.55, 0.4],
+                    [0.35, 0.1, 0.2]])  # fmt: skip
+_BREADS = np.array([[0.7, 0.45, 0.2], [0.85, 0.68, 0.42], [0.5, 0.3, 0.15], [0.93, 0.85, 0.68]])
 _BOTTLES = np.array([[0.75, 0.85, 0.92], [0.12, 0.35, 0.15], [0.35, 0.16, 0.05], [0.9, 0.9, 0.9], [0.75, 0.1, 0.1]])
 
 
@@ -232,13 +237,115 @@ def paint_phone(scene: Scene, rng: np.random.Generator) -> Painting:
             eye = tube(scene, np.stack([lens, lens + 0.01]), np.full(2, 0.028 * scene.unit), 0.4)
             painting.over(np.full(3, 0.04, np.float32) * white * lit(scene, eye.height)[..., None], eye.mask)
     if rng.random() < 0.85:  # and the tips of the fingers before it
-        for number in range(int(rng.integers(2, 5))):
-            start = grip + scene.moved(axis * (0.1 * number - 0.15) + aside * side * (half_wide + 0.06))
-            tip = start - scene.moved(aside * side * rng.uniform(0.1, 0.2) + axis * 0.04)
-            finger = tube(scene, np.stack([start, tip]), np.array([0.055, 0.045]) * scene.unit * size)
-            shade = np.clip(lit(scene, finger.height) * 1.1, 0.02, 1.3)[..., None]
-            painting.over(skin * shade ** np.array([0.85, 1.05, 1.1], np.float32), finger.mask)
+        first = grip + scene.moved(aside * side * (half_wide + 0.06) - axis * 0.15)
+        _paint_finger_tips(painting, scene, first, axis, -aside * side, rng)
     return painting
+
+
+def paint_book(scene: Scene, rng: np.random.Generator) -> Painting:
+    """Paint something flat, a book, a folder, a tablet, held before the chin, or before mouth and chin."""
+    painting = Painting(scene)
+    lean = np.deg2rad(rng.normal(0, 12))
+    along, low = np.array([np.cos(lean), np.sin(lean)]), np.array([-np.sin(lean), np.cos(lean)])
+    wide, tall = rng.uniform(0.28, 0.7), rng.uniform(0.5, 1.2)
+    number = (2, 13, 13, 17)[rng.integers(4)]
+    top = scene.at(number, rng.normal(0, 0.15), rng.uniform(0.03, 0.1))
+    far = rng.uniform(0.85, 1.0)  # it leans away from the camera, or towards it
+    corners = np.stack([-wide * along, wide * along, far * wide * along + tall * low, -far * wide * along + tall * low])
+    seen = top + scene.moved(corners)
+    flat = np.array([[0, 0], [WIDTH - 1, 0], [WIDTH - 1, HEIGHT - 1], [0, HEIGHT - 1]], np.float32)
+    cover = _cover(rng)
+    to_canvas = cv2.getPerspectiveTransform(flat, seen.astype(np.float32))
+    surface = cv2.warpPerspective(cover, to_canvas, scene.shape[::-1], borderMode=cv2.BORDER_REPLICATE)
+    body = polygon(scene, seen)
+    across, down = _upright(scene, top, scene.moved(low))
+    sheen = 1 + rng.uniform(0, 0.35) * np.sin(2 * across + 3 * down + rng.uniform(0, 6))
+    white = brightness(scene)
+    if rng.random() < 0.5:  # pages, or the edge of a board
+        thick = scene.moved(-rng.uniform(0.012, 0.04) * low)
+        edge = polygon(scene, np.stack([seen[0], seen[0] + thick, seen[1] + thick, seen[1]]))
+        leaves = 0.85 + 0.1 * np.sin(down * 900)
+        painting.over(leaves[..., None] * white * scene.shading[..., None], edge)
+    painting.over(surface * white * (scene.shading * sheen)[..., None], body)
+    for side in (-1, 1):
+        if rng.random() < 0.6:
+            first = top + scene.moved(side * (wide + 0.05) * along + rng.uniform(0.1, 0.6 * tall) * low)
+            _paint_finger_tips(painting, scene, first, low, -side * along, rng)
+    return painting
+
+
+def _cover(rng: np.random.Generator) -> Map:
+    """Paint a cover: plain or printed, often with a title; float32 (HEIGHT, WIDTH, 3)."""
+    if rng.random() < 0.35:
+        cover = cv2.GaussianBlur(draw_fabric("printed", rng).colour, (0, 0), 1)
+    else:
+        tone = rng.uniform(0.03, 0.95, 3) if rng.random() < 0.6 else np.full(3, rng.choice([0.05, 0.5, 0.9]))
+        cover = np.broadcast_to(tone, (HEIGHT, WIDTH, 3)).astype(np.float32)
+    if rng.random() < 0.6:
+        ink = tuple(rng.uniform(0, 1, 3).tolist())
+        left, top = int(rng.uniform(0.1, 0.3) * WIDTH), int(rng.uniform(0.1, 0.5) * HEIGHT)
+        cover = cover.copy()
+        for line in range(int(rng.integers(1, 4))):
+            for word in range(int(rng.integers(1, 5))):
+                start = left + 45 * word, top + 26 * line
+                cv2.rectangle(cover, start, (start[0] + int(rng.uniform(15, 40)), start[1] + 12), ink, -1)
+    return cover
+
+
+def paint_food(scene: Scene, form: FoodForm, rng: np.random.Generator) -> Painting:
+    """Paint a fruit, or a piece of bread, at the mouth, mostly in a hand.
+
+    Args:
+        scene: the face.
+        form: what it is.
+        rng: source of chance.
+    """
+    painting = Painting(scene)
+    side = int(rng.choice([-1, 1]))
+    radius = rng.uniform(0.11, 0.2)
+    middle = scene.at(14, rng.normal(0, 0.06), radius * rng.uniform(0.2, 0.9))
+    if rng.random() < 0.8:  # the hand lies behind it
+        turned = -side * rng.uniform(20, 75)
+        placing = held(scene, middle + scene.moved(np.array([side * 0.12, 0.08])), turned, rng.uniform(0.85, 1.05),
+                       side > 0, reach=rng.uniform(0.6, 0.75))  # fmt: skip
+        draw_hand(painting, scene, placing, chosen_shape(rng, rng.uniform(0.5, 0.8)), hand_skin(scene, rng), rng)
+    lean = rng.uniform(-0.5, 0.5)
+    stretch = rng.uniform(0.15, 0.45) if form == "bread" else 0.03
+    reach = scene.moved(stretch * np.array([np.cos(lean), np.sin(lean)]))
+    body = tube(scene, np.stack([middle - reach, middle + reach]), np.full(2, radius) * scene.unit, 0.8)
+    colours = _BREADS if form == "bread" else _FRUITS
+    first, second = (colours[place] for place in rng.integers(len(colours), size=2))
+    share = np.clip(0.3 * mottle(scene.shape, (0.12 * scene.unit, 0.06 * scene.unit), rng) + rng.uniform(0, 0.4), 0, 1)
+    surface = first + (second - first) * share[..., None]
+    depth = rng.uniform(0.006, 0.014) if form == "bread" else rng.uniform(0.0, 0.004)
+    rough = depth * scene.unit * mottle(scene.shape, (0.03 * scene.unit, 0.03 * scene.unit), rng)
+    shade = lit(scene, body.height + rough * body.mask, 0.45)[..., None]
+    gloss = 0.0 if form == "bread" else rng.uniform(0.0, 2.0)
+    shine = gloss * np.clip(shade / max(float(shade.max()), 1e-6) - 0.9, 0, 1)
+    painting.over((surface * shade * 1.1 + shine) * brightness(scene), body.mask)
+    return painting
+
+
+def _paint_finger_tips(
+    painting: Painting, scene: Scene, first: Points, step: Points, inward: Points, rng: np.random.Generator
+) -> None:
+    """Paint the tips of two to four fingers that hold the edge of something.
+
+    Args:
+        painting: what is there.
+        scene: the face.
+        first: (2,) where the first finger comes in, in pixels of the canvas.
+        step: (2,) unit vector along the edge, right and down.
+        inward: (2,) unit vector to which they point.
+        rng: source of chance.
+    """
+    skin = hand_skin(scene, rng)
+    for number in range(int(rng.integers(2, 5))):
+        start = first + scene.moved(0.1 * number * step)
+        tip = start + scene.moved(rng.uniform(0.1, 0.2) * inward - 0.04 * step)
+        finger = tube(scene, np.stack([start, tip]), np.array([0.055, 0.045]) * scene.unit)
+        shade = np.clip(lit(scene, finger.height) * 1.1, 0.02, 1.3)[..., None]
+        painting.over(skin * shade ** np.array([0.85, 1.05, 1.1], np.float32), finger.mask)
 
 
 def _ellipse(scene: Scene, middle: Points, wide: float, tall: float, turn: float) -> Points:

@@ -155,7 +155,7 @@ def test_a_mask_is_worn_over_beards_and_scarves(name: str) -> None:
     assert (pixels[:, 1] > pixels[:, 0] + 40).all()
 
 
-def test_nobody_drinks_through_a_mask() -> None:
+def test_nobody_eats_or_drinks_through_a_mask() -> None:
     bare = bare_photo(POINTS)
     mask = masked("right", bare)
     picture, done = draw_before_mask(bare, mask, POINTS, "right", "cup", np.random.default_rng(1))
