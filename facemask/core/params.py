@@ -298,7 +298,7 @@ class ObjectParams(Settings):
     hand: Weight = 3.0
     cup: Weight = 1.0
     food: Weight = 1.0
-    book: Weight = 1.0
+    book: Weight = 2.0
     scarf: Weight = 2.0
     collar: Weight = 1.0
     headwear: Weight = 1.0

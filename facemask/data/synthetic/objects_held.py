@@ -277,7 +277,7 @@ def paint_book(scene: Scene, rng: np.random.Generator) -> Painting:
 def _cover(rng: np.random.Generator) -> Map:
     """Paint a cover: plain or printed, often with a title; float32 (HEIGHT, WIDTH, 3)."""
     if rng.random() < 0.35:
-        cover = cv2.GaussianBlur(draw_fabric("printed", rng).colour, (0, 0), 1)
+        cover = cv2.GaussianBlur(draw_fabric("printed", bool(rng.random() < 0.2), rng).colour, (0, 0), 1)
     else:
         tone = rng.uniform(0.03, 0.95, 3) if rng.random() < 0.6 else np.full(3, rng.choice([0.05, 0.5, 0.9]))
         cover = np.broadcast_to(tone, (HEIGHT, WIDTH, 3)).astype(np.float32)
