@@ -14,7 +14,7 @@ run: environment
 	@$(BIN)/dvc repro
 	@$(BIN)/facemask summary
 
-# mypy takes one core for a minute: the tests begin meanwhile.
+# mypy keeps one core busy: the tests begin meanwhile.
 test:
 	@$(MAKE) --no-print-directory --jobs=2 lint tests
 
