@@ -16,8 +16,8 @@ from PIL import Image
 from facemask.core.classes import CLASSES
 from facemask.dataset.archive import Archive
 from facemask.inference.inputs import find_inputs
-from tests.revisions_project import git
-from tests.tiny_pipeline import dvc, run
+from tests.revisions_project import git, init_dvc
+from tests.tiny_pipeline import run
 
 pytestmark = pytest.mark.slow  # runs a stage with DVC
 
@@ -40,8 +40,7 @@ def project(tmp_path: Path) -> Path:
     for name in ("dvc.yaml", "params.yaml", ".dvcignore", ".gitignore"):
         shutil.copyfile(ROOT / name, folder / name)
     git(folder, "init", "-q", "-b", "main")
-    dvc(folder, "init", "-q")
-    dvc(folder, "config", "core.analytics", "false")
+    init_dvc(folder)
     for place, label in enumerate(CLASSES):
         photograph(folder / "data/own" / label / "1.jpg", place)
     use(folder, "own")

@@ -10,6 +10,8 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
+pytestmark = pytest.mark.slow  # runs a real dvc repository
+
 ROOT = Path(__file__).parents[1]
 VERSION = re.compile(r'^version = "(.*)"$', re.MULTILINE)
 

@@ -13,7 +13,7 @@ from typing import Any
 import yaml
 
 from facemask.core.files import write_text
-from tests.revisions_project import git
+from tests.revisions_project import git, init_dvc
 
 ROOT = Path(__file__).parents[1]
 
@@ -148,7 +148,7 @@ def make_pipeline(folder: Path) -> Path:
     git(project, "init", "-q", "-b", "main")
     for key, value in (("user.name", "t"), ("user.email", "t@t")):
         git(project, "config", key, value)
-    dvc(project, "init", "-q")
+    init_dvc(project)
     write_text(project / ".dvcignore", "/data/own/.gitkeep\n")
     config = f"[core]\n    remote = store\n    analytics = false\n['remote \"store\"']\n    url = {folder / 'store'}\n"
     write_text(project / ".dvc" / "config", config)

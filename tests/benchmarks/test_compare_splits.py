@@ -2,6 +2,7 @@
 
 import io
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -12,7 +13,7 @@ from PIL import Image
 
 from benchmarks.compare_splits import MANNERS, figures, folds, main, parts, run_full, table_of
 from facemask.core.classes import CLASSES
-from facemask.core.params import BackboneParams, RenderParams, load_params
+from facemask.core.params import RenderParams, load_params
 from facemask.dataset.archive import write_archive
 from facemask.dataset.split import SPLIT
 
@@ -66,10 +67,8 @@ def test_the_table_gives_mean_and_sample_standard_deviation_in_per_cent() -> Non
 
 
 @pytest.fixture
-def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def project(training_inputs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A folder with what the command reads: 47 images, a random backbone, settings for a short training."""
-    from facemask.models.backbone import write_backbone
-
     table = images(photographs=8, copies=2)
     table.loc[0, ["part", "reason"]] = ["dropped", "contradicting labels"]
     members = []
@@ -79,9 +78,10 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         members.append((row["id"], buffer.getvalue()))
     write_archive(tmp_path / "data/images.zip", sorted(members))
     SPLIT.write(tmp_path / "data/split.csv", table)
-    write_backbone(tmp_path / "models/backbone.weights.h5", BackboneParams(source="none"))
+    shutil.copytree(training_inputs / "models", tmp_path / "models")
     settings = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-    settings["train"] |= {"image_size": 32, "epochs": 1, "draws": 48, "views": 1, "batch_size": 8}
+    settings["train"] |= {"image_size": 32, "epochs": 1, "draws": 48, "views": 1, "batch_size": 8, "repeats": 0}
+    settings["train"]["from_layer"] = "Conv_1"
     (tmp_path / "params.yaml").write_text(yaml.safe_dump(settings), encoding="utf-8")
     monkeypatch.chdir(tmp_path)
     return tmp_path

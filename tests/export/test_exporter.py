@@ -60,10 +60,9 @@ def photographs(count: int, copies: int = 1) -> pd.DataFrame:
     return pd.DataFrame({"label": CLASSES[0], "group": groups})
 
 
-@pytest.mark.parametrize("counts", [(1,), (7,), (5, 2)])
-def test_every_format_agrees_with_keras_on_any_number_of_images(small_export: Path, counts: tuple[int, ...]) -> None:
+def test_every_format_agrees_with_keras_on_any_number_of_images(small_export: Path) -> None:
     rng = np.random.default_rng(3)
-    found = differences(small_export, *(rng.integers(0, 256, (n, 32, 32, 3), dtype=np.uint8) for n in counts))
+    found = differences(small_export, *(rng.integers(0, 256, (n, 32, 32, 3), dtype=np.uint8) for n in (1, 7, 5, 2)))
     assert list(found) == list(FORMATS)
     assert max(found[name] for name in FLOAT) < 1e-5
     assert found["tflite_float16"] < 1e-2

@@ -9,11 +9,17 @@ import pytest
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.models.classifier import TOP, backbone_layers, build_model, load_model, save_model, split_model
+from facemask.models.classifier import TOP, backbone_layers, load_model, save_model, split_model
 from facemask.models.tensorflow import keras
 from tests.training_project import untrained_model
 
 pytestmark = pytest.mark.slow  # builds Keras models
+
+
+@pytest.fixture(scope="module")
+def model(training_inputs: Path) -> Any:
+    """One model for all tests that split it: each marks anew which layers learn, and none changes a weight."""
+    return untrained_model(training_inputs)
 
 
 @pytest.fixture
@@ -44,8 +50,7 @@ def test_a_saved_model_carries_neither_a_date_nor_an_optimizer(small_model: Any,
         assert b"optimizer" not in archive.read("model.weights.h5")
 
 
-def test_learning_starts_at_the_named_layer_and_spares_batch_norm() -> None:
-    model = build_model(32, 0.2, 1)
+def test_learning_starts_at_the_named_layer_and_spares_batch_norm(model: Any) -> None:
     split_model(model, "block_11_expand")
     learning = [layer.name for layer in backbone_layers(model) if layer.trainable and layer.weights]
     assert learning[0] == "block_11_expand"
@@ -53,18 +58,14 @@ def test_learning_starts_at_the_named_layer_and_spares_batch_norm() -> None:
     assert model.get_layer("logits").trainable
 
 
-def test_a_frozen_backbone_leaves_only_the_top_to_learn() -> None:
-    model = build_model(32, 0.2, 1)
+def test_a_frozen_backbone_leaves_only_the_top_to_learn(model: Any) -> None:
     split_model(model, "block_11_expand")
     split_model(model, TOP)
     assert [weight.path for weight in model.trainable_weights] == ["logits/kernel", "logits/bias"]
 
 
 @pytest.mark.parametrize("from_layer", [TOP, "Conv1", "block_1_pad", "block_11_expand", "block_13_depthwise", "Conv_1"])
-def test_the_two_halves_one_after_the_other_are_the_model(
-    training_inputs: Path, pixels: np.ndarray, from_layer: str
-) -> None:
-    model = untrained_model(training_inputs)
+def test_the_two_halves_one_after_the_other_are_the_model(model: Any, pixels: np.ndarray, from_layer: str) -> None:
     lower, upper = split_model(model, from_layer)
     features = upper(lower(pixels, training=False), training=True)  # batch norm as ever, also while training
     probabilities = keras.ops.softmax(model.get_layer("logits")(features))
@@ -73,8 +74,7 @@ def test_the_two_halves_one_after_the_other_are_the_model(
     assert np.asarray(features).std() > 0.1
 
 
-def test_batch_norm_keeps_the_statistics_of_imagenet_while_training(pixels: np.ndarray) -> None:
-    model = build_model(32, 0.2, 1)
+def test_batch_norm_keeps_the_statistics_of_imagenet_while_training(model: Any, pixels: np.ndarray) -> None:
     lower, upper = split_model(model, "Conv1")
     before = [np.asarray(weight) for weight in model.non_trainable_weights]
     upper(lower(pixels, training=True), training=True)
@@ -82,17 +82,17 @@ def test_batch_norm_keeps_the_statistics_of_imagenet_while_training(pixels: np.n
     assert all(np.array_equal(*pair) for pair in zip(before, model.non_trainable_weights, strict=True))
 
 
-def test_a_layer_that_does_not_exist_is_told_with_the_name_of_the_setting() -> None:
+def test_a_layer_that_does_not_exist_is_told_with_the_name_of_the_setting(model: Any) -> None:
     with pytest.raises(
         FacemaskError, match=r"train\.from_layer: the backbone has no layer 'block_99'.*block_11_expand"
     ):
-        split_model(build_model(32, 0.2, 1), "block_99")
+        split_model(model, "block_99")
 
 
 @pytest.mark.parametrize("from_layer", ["block_11_expand_relu", "block_11_project", "block_11_add"])
-def test_a_layer_that_a_shortcut_leads_past_is_refused(from_layer: str) -> None:
+def test_a_layer_that_a_shortcut_leads_past_is_refused(model: Any, from_layer: str) -> None:
     with pytest.raises(FacemaskError, match=f"cannot be split at '{from_layer}', because a shortcut bypasses it"):
-        split_model(build_model(32, 0.2, 1), from_layer)
+        split_model(model, from_layer)
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all"])

@@ -278,6 +278,7 @@ def test_a_spread_that_cannot_be_read_counts_as_not_measured(broken: Any) -> Non
     assert combine_spreads({"training_spread": broken}, {}) is None
 
 
+@pytest.mark.slow  # simulates trainings
 def test_trainings_of_equal_models_are_seldom_called_different_and_worse_ones_nearly_always() -> None:
     """Simulated: each training has an accuracy of its own, measured from three repeats."""
     generator = np.random.default_rng(5)

@@ -190,6 +190,7 @@ def test_what_a_revision_does_not_say_has_not_changed(missing: str) -> None:
     assert sum(map(len, (found.relabelled, found.replaced, found.moved, found.regrouped))) == 0
 
 
+@pytest.mark.slow
 def test_revisions_are_read_from_git_and_dvc_older_ones_with_fewer_columns_too(tmp_path: Path) -> None:
     project = make_project(tmp_path)
     commit(project, table(BEFORE).drop(columns=["label", "reason"]), "before")

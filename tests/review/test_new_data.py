@@ -30,6 +30,7 @@ from facemask.models.backbone import write_backbone
 from facemask.review.new_data import NewData, check_new_data
 from facemask.review.new_data_page import by_class, markdown, text
 from tests.annotated_sets import annotated, png
+from tests.commands import facemask
 from tests.kaggle_server import KaggleServer
 
 pytestmark = pytest.mark.slow  # checks new data with real stages
@@ -331,8 +332,7 @@ def test_linked_folders_are_named_and_not_searched(tmp_path: Path, capsys: pytes
 def test_without_a_finished_run_it_says_what_to_run(project: Path) -> None:
     (project / "models/backbone.weights.h5").unlink()
     (project / "data/split.csv").unlink()
-    command = [sys.executable, "-m", "facemask", "new-data", "own"]
-    done = subprocess.run(command, cwd=project, capture_output=True, text=True, check=False)
+    done = facemask(project, "new-data", "own")
     assert done.returncode == 1
     assert done.stderr.startswith("error: new data is compared with that of a finished run, and data/split.csv, models")
     assert "run `dvc pull` where there is a DVC remote, else `dvc repro backbone split`" in done.stderr

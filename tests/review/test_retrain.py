@@ -15,7 +15,7 @@ import yaml
 from facemask.core.classes import CLASSES
 from facemask.review.retrain import Outcome, read_outcome
 from tests.kaggle_server import KaggleServer, zipped
-from tests.revisions_project import git
+from tests.revisions_project import git, init_dvc
 
 pytestmark = pytest.mark.slow  # runs real pipelines
 
@@ -144,9 +144,9 @@ def built(kaggle: KaggleServer, tmp_path_factory: pytest.TempPathFactory) -> Sce
     kaggle.sets[HANDLE, 1] = masks()
     scene = Scene(project, kaggle, environment)
     git(folder, "init", "-q", "-b", "main", "work")
-    for command in (["init", "-q"], ["config", "core.analytics", "false"], ["repro", "-q"]):
-        done = scene.run("dvc", *command)
-        assert done.returncode == 0, done.stderr
+    init_dvc(project)
+    done = scene.run("dvc", "repro", "-q")
+    assert done.returncode == 0, done.stderr
     git(project, "add", "-A")
     git(project, "commit", "-qm", "one")
     return scene

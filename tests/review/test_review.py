@@ -4,7 +4,6 @@ import json
 import re
 import shutil
 import subprocess
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,8 +16,11 @@ from facemask.core.files import write_json, write_text
 from facemask.dataset.predictions import write_answers
 from facemask.review.review import Curve, Review, html, markdown, mermaid, review_revisions, text
 from facemask.review.revisions import Revision
+from tests.commands import facemask
 from tests.report.pages import Page
 from tests.revisions_project import commit_run, git, make_project, predictions, push, wrong
+
+pytestmark = pytest.mark.slow  # runs real dvc repositories
 
 WORN_WRONG, WITH, WITHOUT = CLASSES
 LOSS = wrong(WITH, range(15), WITHOUT)
@@ -27,8 +29,7 @@ HISTORY = "epoch,loss,accuracy,val_loss,val_accuracy\n1,1,0.5,0.9,0.6\n2,0.8,0.6
 
 
 def run(project: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "facemask", "review", *arguments]
-    return subprocess.run(command, cwd=project, capture_output=True, text=True, encoding="utf-8", check=False)
+    return facemask(project, "review", *arguments)
 
 
 def counts(images: int) -> dict[str, Any]:
@@ -79,7 +80,6 @@ def section(review: Review, title: str) -> str:
     return " ".join([*found.sentences, *cells])
 
 
-@pytest.mark.slow
 def test_a_planted_regression_closes_the_gate_and_is_told_first(made: Path, loss: Review) -> None:
     assert (loss.passed, loss.changed) == (False, True)
     done = run(made, "good", "--with", "bad")
@@ -119,7 +119,6 @@ def fork_of(project: Path, folder: Path) -> Path:
     return folder / "fork"
 
 
-@pytest.mark.slow
 def test_a_fork_without_the_dvc_remote_gets_the_verdict_and_the_gate(made: Path, tmp_path: Path) -> None:
     fork = fork_of(made, tmp_path)
     done = run(fork, "origin/main~2", "--with", "HEAD", "--format", "markdown", "--html", "review.html")

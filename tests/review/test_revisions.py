@@ -11,6 +11,8 @@ from facemask.core.files import write_text
 from facemask.review.revisions import WORK_TREE, MissingFileError, Revision
 from tests.revisions_project import OUTS, commit_run, git, make_project, predictions, push, wrong
 
+pytestmark = pytest.mark.slow  # runs real dvc repositories
+
 PREDICTIONS = "data/predictions.csv"
 FIRST = wrong("with_mask", [1], "without_mask")
 

@@ -1,15 +1,12 @@
-"""Ctrl-C during a stage: exit code 130 and no traceback, at whatever moment."""
+"""Ctrl-C during a stage: exit code 130 and no traceback; during a training, see tests/training/test_checkpoint.py."""
 
 import os
-import re
 import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-
-from tests.training_project import make_project, start_training, train_there
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 120  # seconds; the machine may be busy with other tests
@@ -41,19 +38,6 @@ def interrupt_after(import_of: str, stage: str, folder: Path) -> tuple[int, str]
 def test_an_interrupt_during_the_imports_of_a_stage_leaves_no_traceback(stage: str, tmp_path: Path) -> None:
     for module in ("yaml", "facemask.core.params"):
         assert interrupt_after(module, stage, tmp_path) == (130, ""), module
-
-
-def test_an_interrupt_of_a_training_leaves_no_traceback_and_it_resumes(training_inputs: Path, tmp_path: Path) -> None:
-    project = make_project(tmp_path, training_inputs)
-    training = start_training(project)
-    assert training.stdout is not None
-    while "val loss" not in (line := training.stdout.readline()):
-        assert line
-    training.send_signal(signal.SIGINT)
-    _, said = training.communicate(timeout=PATIENCE)
-    assert training.returncode == 130
-    assert not re.search("Traceback|KeyboardInterrupt|Exception ignored", said)
-    assert "resuming an interrupted training" in train_there(project)
 
 
 def test_an_interrupt_while_faces_are_drawn_by_several_processes_leaves_no_traceback(tmp_path: Path) -> None:

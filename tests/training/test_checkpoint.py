@@ -1,6 +1,7 @@
 """A training that is killed goes on from its last epoch, and ends as if nothing had happened."""
 
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -16,6 +17,7 @@ import yaml
 from facemask.core.hashing import digest
 from facemask.training.checkpoint import Checkpoint, fingerprint
 from tests.training_project import (
+    CALM,
     OUTS,
     ROOT,
     make_project,
@@ -50,15 +52,46 @@ def kill_after(training: subprocess.Popen[str], epochs: int, delay: float) -> st
     return said + kill(training)
 
 
-@pytest.mark.parametrize(
-    "kills",
-    [
-        pytest.param((1,), marks=pytest.mark.slow),
-        pytest.param((1, 0, 2, 0, 2), marks=pytest.mark.nightly),
-    ],
-)
+def until(training: subprocess.Popen[str], beginning: str) -> None:
+    """Read what a training prints up to a line that begins so."""
+    assert training.stdout is not None
+    while not (line := training.stdout.readline()).startswith(beginning):
+        assert line, training.communicate()[1]
+
+
+@pytest.mark.slow
+def test_a_training_stopped_in_every_way_ends_with_the_same_bytes_as_one_never_stopped(
+    trained: Path, training_inputs: Path, tmp_path: Path
+) -> None:
+    project = make_project(tmp_path / "project", training_inputs, **CALM)
+    training = start_training(project)
+    until(training, "epoch 1 of 4")
+    training.send_signal(signal.SIGINT)
+    _, said = training.communicate()
+    assert training.returncode == 130
+    assert not re.search("Traceback|KeyboardInterrupt|Exception ignored", said)
+
+    training = start_training(project)
+    until(training, GOING_ON)
+    until(training, "epoch 2 of 4")
+    kill(training)
+
+    training = start_training(project)
+    until(training, GOING_ON)
+    until(training, "time:")  # the last line, before the outs are written
+    kill(training)
+    assert not (project / OUTS[-1]).exists()
+
+    said = train_there(project)
+    assert GOING_ON in said
+    assert "epoch " not in said.replace("after epoch", "")
+    assert outs_of(project) == outs_of(trained)
+    assert not states(project)
+
+
+@pytest.mark.nightly
 def test_a_training_killed_at_any_moment_ends_with_the_same_bytes_as_one_never_killed(
-    training_inputs: Path, tmp_path: Path, kills: tuple[int, ...]
+    training_inputs: Path, tmp_path: Path
 ) -> None:
     rng = random.Random(1)
     whole = make_project(tmp_path / "whole", training_inputs, epochs=EPOCHS, patience=EPOCHS)
@@ -70,7 +103,7 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_bytes_as_one_never_k
     finished: list[int] = []
     times_gone_on = 0
     # Most of so short a run is its start, so every other kill waits until it is learning.
-    for epochs in (*kills, None):
+    for epochs in (1, 0, 2, 0, 2, None):
         goes_on = bool(states(killed))
         if epochs is None:
             said = train_there(killed)
@@ -91,21 +124,6 @@ def test_a_training_killed_at_any_moment_ends_with_the_same_bytes_as_one_never_k
     assert finished[-1] == EPOCHS
     assert outs_of(killed) == outs_of(whole)
     assert not states(killed)
-
-
-@pytest.mark.slow
-def test_a_training_killed_while_it_writes_its_outs_does_not_start_afresh(
-    training_inputs: Path, tmp_path: Path
-) -> None:
-    project = make_project(tmp_path / "project", training_inputs, epochs=1)
-    training = start_training(project)
-    assert training.stdout is not None
-    while not training.stdout.readline().startswith("time:"):  # the last line, before the outs are written
-        assert training.poll() is None
-    kill(training)
-    assert not (project / OUTS[-1]).exists()
-    assert "epoch 1 of 1" not in train_there(project)
-    assert all((project / name).exists() for name in OUTS)
 
 
 def test_what_is_kept_to_go_on_from_is_no_out_and_not_in_git(tmp_path: Path) -> None:

@@ -89,11 +89,10 @@ def test_it_stops_early_when_nothing_improves_and_the_weights_are_those_of_the_b
 def test_what_is_judged_and_kept_is_the_average_of_the_weights(training_inputs: Path, tmp_path: Path) -> None:
     changes = {"epochs": 1, "draws": 16, "warmup": 1}  # two steps: fewer than there are between two averages
     _, last = run(training_inputs, tmp_path, averaging=0.0, **changes)
-    _, averaged = run(training_inputs, tmp_path, averaging=0.99, **changes)
+    model, averaged = run(training_inputs, tmp_path, averaging=0.99, **changes)
     assert list(last["loss"]) == list(averaged["loss"])
     assert list(last["val_loss"]) != list(averaged["val_loss"])
-    model, history = run(training_inputs, tmp_path, averaging=0.99, epochs=1)
-    assert loss_on_val(model, training_inputs) == pytest.approx(history["val_loss"][0], abs=1e-3)
+    assert loss_on_val(model, training_inputs) == pytest.approx(averaged["val_loss"][0], abs=1e-3)
 
 
 @pytest.mark.slow
@@ -130,9 +129,13 @@ def test_rendered_pictures_are_trained_on_and_photographs_alone_are_validated_on
 
 
 @pytest.mark.slow
-def test_an_epoch_that_misses_a_class_trains_all_the_same(training_inputs: Path, tmp_path: Path) -> None:
-    _, history = run(training_inputs, tmp_path, batch_size=2, draws=2, epochs=1)
-    assert len(history) == 1
+def test_an_epoch_that_misses_a_class_trains_all_the_same_and_without_repeats_nothing_is_predicted_out_of_fold(
+    training_inputs: Path, tmp_path: Path
+) -> None:
+    trained = run_repeats(training_inputs, tmp_path, repeats=0, batch_size=2, draws=2, epochs=1)
+    assert len(trained.history) == 1
+    assert trained.repeats == []
+    assert trained.out_of_fold.empty
 
 
 @pytest.mark.slow
@@ -170,13 +173,6 @@ def test_out_of_fold_predictions_do_not_know_the_labels_of_what_they_predict(
     assert trained.history["accuracy"].iloc[-1] > right + 0.15
 
 
-@pytest.mark.slow
-def test_without_repeats_there_are_no_out_of_fold_predictions(training_inputs: Path, tmp_path: Path) -> None:
-    trained = run_repeats(training_inputs, tmp_path, repeats=0, epochs=1)
-    assert trained.repeats == []
-    assert trained.out_of_fold.empty
-
-
 def test_the_learning_rate_rises_then_falls_to_zero() -> None:
     settings = TrainParams.model_validate({**SMALL, "learning_rate": 0.01, "warmup": 10})
     rates = [learning_rate(step, 50, settings) for step in range(51)]
@@ -193,14 +189,14 @@ def test_changed_settings_or_data_start_afresh_and_remove_the_old_state(
     def states() -> list[str]:
         return [path.name for path in (tmp_path / "states").glob("*.npz")]
 
-    rows = read_rows(training_inputs)
-    run(training_inputs, tmp_path, rows, epochs=1)
+    rows, short = read_rows(training_inputs), {"epochs": 1, "from_layer": "top"}
+    run(training_inputs, tmp_path, rows, **short)
     (first,) = states()
-    run(training_inputs, tmp_path, rows, epochs=1)
+    run(training_inputs, tmp_path, rows, **short)
     assert "resuming an interrupted training after epoch 1" in capsys.readouterr().out
-    run(training_inputs, tmp_path, rows, epochs=1, dropout=0.3)
+    run(training_inputs, tmp_path, rows, dropout=0.3, **short)
     (second,) = states()
-    run(training_inputs, tmp_path, rows[rows["id"] != "s/with_mask/00.png"], epochs=1, dropout=0.3)
+    run(training_inputs, tmp_path, rows[rows["id"] != "s/with_mask/00.png"], dropout=0.3, **short)
     (third,) = states()
     assert len({first, second, third}) == 3
     assert "resuming" not in capsys.readouterr().out

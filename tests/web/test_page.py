@@ -5,8 +5,6 @@ import io
 import json
 import re
 import shutil
-import subprocess
-import sys
 import zipfile
 from collections import Counter
 from collections.abc import Iterator
@@ -19,6 +17,7 @@ from PIL import Image
 from playwright.sync_api import Browser, Page
 
 from facemask.core.classes import TITLES
+from tests.commands import facemask
 from tests.dataset import test_colour as colour
 from tests.photos import group
 from tests.web.pages import add_photographs, open_page, serve, wait_until
@@ -41,26 +40,22 @@ def photographs(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [folder / name for name in ("two, people.jpg", "wall.png", "small.webp", "broken.jpg")]
 
 
-@pytest.fixture
-def filled(page: Page, photographs: list[Path]) -> Iterator[Page]:
-    """The page with the results of all photographs."""
-    add_photographs(page, photographs)
-    yield page
-    page.click("#clear")
-    assert page.locator("article").count() == 0
+@pytest.fixture(scope="module")
+def filled(browser: Browser, address: str, photographs: list[Path]) -> Iterator[Page]:
+    """A page with the results of all photographs; tests leave them there."""
+    with browser.new_context() as context:
+        page = open_page(context.new_page(), address)
+        add_photographs(page, photographs)
+        yield page
+        page.click("#clear")
+        assert page.locator("article").count() == 0
 
 
 @pytest.fixture(scope="module")
 def predicted(photo_export: Path, photographs: list[Path]) -> dict[str, str]:
     """What `facemask predict` prints of the photographs, by format."""
-    command = [sys.executable, "-m", "facemask", "predict", "--model", str(photo_export)]
-    names = [path.name for path in photographs]
-    return {
-        form: subprocess.run(
-            [*command, "--format", form, *names], cwd=photographs[0].parent, capture_output=True, text=True, check=False
-        ).stdout
-        for form in ("csv", "json")
-    }
+    command = ["predict", "--model", str(photo_export), *(path.name for path in photographs)]
+    return {form: facemask(photographs[0].parent, *command, "--format", form).stdout for form in ("csv", "json")}
 
 
 def saved(page: Page, button: str) -> bytes:

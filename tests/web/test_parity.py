@@ -26,7 +26,6 @@ from tests.web.pages import DECODE, LOAD, PREDICT
 pytestmark = pytest.mark.slow  # runs a browser
 
 PIXELS, PROBABILITY = 0.01, 0.001
-PHOTOGRAPHS = 50
 SIZES = ((640, 480), (800, 600), (1280, 960), (480, 700))
 
 LEVELS = 2  # of 255, by which pixels may differ after conversion of colours
@@ -104,18 +103,21 @@ def two_people() -> np.ndarray:
     return group([(60, 60, 300), (420, 180, 160)], width=640, height=480)
 
 
-def test_fifty_drawn_photographs_have_the_same_faces_and_answers(in_browser: Predict, predictor: Predictor) -> None:
+@pytest.mark.parametrize("photographs", [12, pytest.param(50, marks=pytest.mark.nightly)])
+def test_drawn_photographs_have_the_same_faces_and_answers(
+    photographs: int, in_browser: Predict, predictor: Predictor
+) -> None:
     rng = np.random.default_rng(5)
     portraits = drawn_portraits(per_class=6, seed=31)
     faces = 0
-    for number in range(PHOTOGRAPHS):
+    for number in range(photographs):
         people = [portraits[place] for place in rng.integers(len(portraits), size=rng.integers(1, 5))]
         photo = group_photo(people, rng, *SIZES[number % len(SIZES)])
         form, how = (("JPEG", {"quality": int(rng.integers(60, 96))}), ("PNG", {}), ("WEBP", {"quality": 85}))[
             number % 3
         ]
         faces += assert_same(packed(photo, form, **how), in_browser, predictor)
-    assert faces > PHOTOGRAPHS
+    assert faces > photographs
 
 
 @pytest.mark.parametrize("orientation", STORED_AS)
