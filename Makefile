@@ -7,18 +7,14 @@ PYTHON ?= python3
 BIN := $(CURDIR)/.venv/bin
 # For the commands that DVC and the tests start themselves.
 export PATH := $(BIN):$(PATH)
-.PHONY: run test tests lint environment
+.PHONY: run test lint environment
 .DEFAULT_GOAL := run
 
 run: environment
 	@$(BIN)/dvc repro
 	@$(BIN)/facemask summary
 
-# mypy keeps one core busy: the tests begin meanwhile.
-test:
-	@$(MAKE) --no-print-directory --jobs=2 lint tests
-
-tests: environment
+test: lint
 	$(BIN)/pytest -m "not nightly"
 
 lint: environment
