@@ -216,6 +216,10 @@ def draw_training(_: int) -> None:
 # --- the stages ------------------------------------------------------------------------------------------------------
 
 
+def _replace(module: Any, name: str, stand_in: Any) -> None:
+    setattr(module, name, stand_in)
+
+
 def _stage(name: str) -> None:
     sys.argv = [f"stages/{name}.py"]
     runpy.run_path(f"stages/{name}.py", run_name="__main__")
@@ -225,17 +229,17 @@ def run_merge(_: int) -> None:
     """Run the stage with sizes and measures that were drawn."""
     from facemask.data import merge
 
-    drawn = _measures(4096)
+    drawn, finding = _measures(4096), merge._Finding
 
     def examine(candidate: Any, data: bytes, _settings: Any) -> Any:
         if data == b"no picture":
-            return merge._Finding(candidate, b"", "no image")
+            return finding(candidate, b"", "no image")
         sha256 = hashlib.sha256(data).hexdigest()
         measures = dict(drawn[int(sha256[:8], 16) % len(drawn)])
-        size = [measures.pop(name) for name in ("width", "height")]
-        return merge._Finding(candidate, data, "", *size, sha256, measures.pop("format"), measures)
+        width, height = measures.pop("width"), measures.pop("height")
+        return finding(candidate, data, "", width, height, sha256, measures.pop("format"), measures)
 
-    merge._examine = examine
+    _replace(merge, "_examine", examine)
     _stage("merge")
 
 
@@ -244,7 +248,7 @@ def run_group(_: int) -> None:
     from facemask.data.duplicates import grouping
 
     links = pd.read_csv(".drawn_links.csv")
-    grouping.find_links = lambda *_: links  # type: ignore[assignment]
+    _replace(grouping, "find_links", lambda *_: links)
     _stage("group")
 
 
@@ -257,7 +261,7 @@ def run_split(_: int) -> None:
         shown = pd.DataFrame({"id": test[: settings.shown], "part": "test", "train_id": train[: settings.shown]})
         return shown.assign(similarity=np.linspace(0.9, 0.7, len(shown)).round(4), suspicious=False)
 
-    leakage.similar_pairs = pairs  # type: ignore[assignment]
+    _replace(leakage, "similar_pairs", pairs)
     _stage("split")
 
 
@@ -273,10 +277,10 @@ def run_evaluate(_: int) -> None:
     def predict_repeats(_model: Any, _repeats: Any, _images: Any, rows: pd.DataFrame) -> list[pd.DataFrame]:
         return [with_probabilities(rows, _answers(rows, 10 + number)) for number in range(REPEATS)]
 
-    metrics.predict_parts = predict_parts  # type: ignore[assignment]
-    classifier.load_model = lambda _: None  # type: ignore[assignment]
-    repeats.load_repeats = lambda _: None  # type: ignore[assignment]
-    repeats.predict_repeats = predict_repeats  # type: ignore[assignment]
+    _replace(metrics, "predict_parts", predict_parts)
+    _replace(classifier, "load_model", lambda _: None)
+    _replace(repeats, "load_repeats", lambda _: None)
+    _replace(repeats, "predict_repeats", predict_repeats)
     _stage("evaluate")
 
 
@@ -298,8 +302,10 @@ def run_new_data(_: int) -> None:
     from facemask.review import new_data, new_data_page
 
     rng = np.random.default_rng(8)
-    new_data.find_links = lambda *_, **__: pd.DataFrame([], columns=LINKS.columns)  # type: ignore[assignment]
-    new_data._features = lambda _archives, names, _size: rng.normal(0, 1, (len(names), 64)).astype(np.float32)  # type: ignore[assignment]
+    _replace(new_data, "find_links", lambda *_, **__: pd.DataFrame([], columns=LINKS.columns))
+    _replace(
+        new_data, "_features", lambda _archives, names, _size: rng.normal(0, 1, (len(names), 64)).astype(np.float32)
+    )
     for number in range(NEW_IMAGES):
         write_bytes(Path(f"new/{CLASSES[number % 3]}/{number}.jpg"), _jpeg(rng) + str(number).encode())
     found = new_data.check_new_data(["new"])

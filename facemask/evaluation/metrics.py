@@ -185,7 +185,7 @@ def _confusion(rows: pd.DataFrame, weights: NDArray[np.float64]) -> NDArray[np.f
     shape = (len(CLASSES), len(CLASSES))
     predicted = pd.Index(CLASSES).get_indexer(rows["prediction"])
     cells = np.ravel_multi_index((truth_of(rows), predicted), shape)
-    return np.bincount(cells, weights, minlength=len(CLASSES) ** 2).reshape(shape)
+    return np.asarray(np.bincount(cells, weights, minlength=len(CLASSES) ** 2), dtype=np.float64).reshape(shape)
 
 
 def _calibration(rows: pd.DataFrame) -> dict[str, float]:
