@@ -169,7 +169,7 @@ def predict(_: Data) -> Measured:
 
 
 STAGES = {
-    "download": Stage(download, 1.0, "read, check, pack; without the network", MACHINES),
+    "download": Stage(download, 1.0, "read, check, pack; without the network", 1),
     "merge": Stage(merge, 1.0, "decode, measure", MACHINES),
     "group": Stage(group, 1.0, "look for copies, among so many images", 1),
     "split": Stage(split, 1.0, "look for leaks, among so many images", 1),

@@ -2,7 +2,8 @@
 
     python benchmarks/million.py --images 100000            # a few minutes, 2 GB of disk
     python benchmarks/million.py                            # 1,000,000 images, half an hour, 15 GB of disk
-    python benchmarks/million.py --folder /tmp/m --from split   # goes on in a folder that an earlier call made
+    python benchmarks/million.py --folder /tmp/m --from report  # goes on in a folder that an earlier call made
+    python benchmarks/million.py --own 200000           # DVC with so many photographs in the folder `data.own`
 
 A stand-in of a picture, 32 x 32 pixels, lies under each name, so that archives are as long as real ones, if not as
 heavy. What is said of the pictures is drawn: sizes, measures, attributes, links between copies (few photographs have
@@ -398,6 +399,22 @@ def check(folder: Path, seconds: dict[str, float]) -> list[str]:
     return exceeded
 
 
+def measure_own(folder: Path, files: int) -> None:
+    """Print what DVC takes for a stage whose input is a folder of many small files."""
+    for number in range(files):
+        path = folder / f"data/own/{CLASSES[number % 3]}/{number:07}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(str(number).encode())
+    stage = {"cmd": "echo done > out.txt", "deps": ["data/own"], "outs": ["out.txt"]}
+    (folder / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"download": stage}}), encoding="utf-8")
+    for command in (("git", "init", "--quiet"), (*DVC, "init", "--quiet")):
+        subprocess.run(command, cwd=folder, check=True)
+    print("| command | seconds (of the processors) | peak memory, MB |\n| --- | ---: | ---: |")
+    for verb in ("repro", "status", "status"):
+        seconds, worked, memory = measure(verb, Step((*DVC, verb)), folder, files)
+        print(f"| `dvc {verb}` | {seconds:.1f} ({worked:.1f}) | {memory:.0f} |", flush=True)
+
+
 def main() -> None:
     """Make a project, or go on in one, and run the steps there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -405,6 +422,7 @@ def main() -> None:
     parser.add_argument("--folder", type=Path, help="keep the project here; otherwise it is removed at the end")
     parser.add_argument("--from", dest="first", choices=STEPS, help="go on with this step in --folder")
     parser.add_argument("--to", dest="last", choices=STEPS, help="end with this step")
+    parser.add_argument("--own", type=int, metavar="FILES", help="measure DVC with a folder of files, and nothing else")
     parser.add_argument("--step", choices=STEPS, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.step:
@@ -414,6 +432,9 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as temporary:
         folder = (arguments.folder or Path(temporary)).resolve()
+        if arguments.own:
+            measure_own(folder, arguments.own)
+            return
         if not arguments.first:
             folder.mkdir(parents=True, exist_ok=True)
             prepare(folder)

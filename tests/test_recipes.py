@@ -125,6 +125,7 @@ def test_a_slurm_job_of_two_nodes_trains_what_one_process_trains_and_dvc_knows_i
 def two_ray_nodes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, str]]:
     """A Ray cluster of two nodes on this machine; yields the environment of its clients."""
     monkeypatch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+    monkeypatch.setenv("RAY_worker_niceness", "0")  # 15 by default, which starves on a machine with other work
     monkeypatch.setenv("FACEMASK_CACHE", str(tmp_path / "cache"))
     cluster_utils = pytest.importorskip("ray.cluster_utils")
     node = {"num_cpus": 1, "num_gpus": 0, "object_store_memory": 80_000_000}
