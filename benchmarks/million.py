@@ -193,7 +193,7 @@ def draw_training(_: int) -> None:
     held = train.sample(len(train) * REPEATS // 10, random_state=1)
     write = with_probabilities(held, _answers(held, 4))
     PREDICTIONS.write(Path("data/out_of_fold.csv"), write)
-    faces = train[train["label"] == "without_mask"].sample(3000, random_state=1)
+    faces = train[train["label"] == "without_mask"].sample(frac=1, random_state=1).head(3000)
     rendered = faces.assign(
         photograph=faces["id"], source="rendered", kind=rng.choice(KINDS, len(faces)), style="surgical", part="train"
     )
