@@ -26,6 +26,7 @@ def main() -> None:
     from facemask.dataset.predictions import PREDICTIONS, write_answers
     from facemask.dataset.split import SPLIT, part_of
     from facemask.evaluation.metrics import (
+        confusion_pairs,
         evaluate,
         evaluate_slices,
         precision_recall_points,
@@ -57,7 +58,7 @@ def main() -> None:
     write_json(Path("data/slices.json"), evaluate_slices(predictions, manifest), DIGITS)
     write_answers(Path("metrics/answers.csv"), test, manifest)
     curves = {
-        "confusion": test.rename(columns={"label": "actual", "prediction": "predicted"})[["actual", "predicted"]],
+        "confusion": confusion_pairs(test),
         "precision_recall": precision_recall_points(test),
         "roc": roc_points(test),
         "reliability": reliability(part_of(raw, "test"), test),

@@ -67,7 +67,7 @@ def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[Any]], 
     with atomic_path(path) as draft, draft.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
-        writer.writerows([_rounded(cell, digits) for cell in row] for row in rows)
+        writer.writerows([round(cell, digits) if isinstance(cell, float) else cell for cell in row] for row in rows)
 
 
 def _rounded(value: Any, digits: int) -> Any:

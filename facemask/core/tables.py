@@ -1,5 +1,6 @@
 """CSV tables with a schema."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -53,10 +54,11 @@ class TableSchema:
             FacemaskError: the file is missing or does not match the schema; the message says which stage to run.
         """
         try:
-            table = pd.read_csv(path, dtype=str, keep_default_na=False, encoding="utf-8")
-            self._check(table)
             stored = {name: "int64" if kind == "bool" else kind for name, kind in self.types.items()}
-            return table.astype(stored).astype(dict(self.types))
+            kinds: defaultdict[str, str] = defaultdict(lambda: "str", stored)  # text for columns that may follow
+            table = pd.read_csv(path, dtype=kinds, keep_default_na=False, encoding="utf-8")
+            self._check(table)
+            return table.astype(dict(self.types))
         except FileNotFoundError as error:
             raise FacemaskError(f"{path} is missing; run `dvc repro {self.stage}`") from error
         except ValueError as error:  # pandas raises it for empty, truncated and undecodable files too

@@ -9,10 +9,10 @@ from pathlib import Path
 # What systems and programs leave in folders, none of it a photograph that anybody put there. Besides hidden names, such
 # as .DS_Store, .thumbnails or macOS' side files `._x`:
 _LEFTOVERS = re.compile(
-    r"__MACOSX|Icon\r|"  # macOS
+    r"(?:^|/)(?:\.|(?:__MACOSX|Icon\r|"  # macOS
     r"(?:eh)?thumbs(?:_vista)?\.db(?::encryptable)?|desktop\.ini|\$RECYCLE\.BIN|System Volume Information|"  # Windows
     r"@eaDir|@tmp|#recycle|#snapshot|@Recycle|@Recently-Snapshot|"  # network drives: Synology, QNAP
-    r"lost\+found",
+    r"lost\+found)(?:/|\Z))",
     re.IGNORECASE,
 )
 
@@ -56,7 +56,7 @@ def walk(root: Path) -> Walk:
 
 def is_leftover(path: str) -> bool:
     """Check whether a path (with "/") names, or lies in, something hidden or left by a system or program."""
-    return any(part.startswith(".") or _LEFTOVERS.fullmatch(part) for part in path.split("/"))
+    return _LEFTOVERS.search(path) is not None
 
 
 def first_link(root: Path, below: str) -> Path | None:

@@ -18,7 +18,10 @@
 
 import dataclasses
 
+import numpy as np
 import pandas as pd
+from scipy.sparse import coo_array
+from scipy.sparse.csgraph import connected_components
 
 from facemask.core.classes import CLASSES
 from facemask.core.tables import TableSchema, text_columns
@@ -66,11 +69,14 @@ def clusters(table: pd.DataFrame) -> pd.Series:
     groups = table["group"]
     if PICTURE not in table:
         return groups.rename("cluster")
-    picture = table[PICTURE].fillna("")
-    cluster = groups
-    while True:
-        of_picture = cluster.groupby(picture).transform("min").where(picture != "", cluster)
-        wider = of_picture.groupby(groups).transform("min")
-        if wider.equals(cluster):
-            return cluster.rename("cluster")
-        cluster = wider
+    # A graph of groups and pictures, joined by the faces; groups are numbered in the order of their names.
+    group, names = pd.factorize(groups, sort=True)
+    picture, pictures = pd.factorize(table[PICTURE].replace("", None))
+    cut_out = picture >= 0
+    nodes = len(names) + len(pictures)
+    ends = (group[cut_out], len(names) + picture[cut_out])
+    _, component = connected_components(coo_array((np.ones(len(ends[0]), bool), ends), (nodes, nodes)), directed=False)
+    of_group = component[: len(names)]
+    smallest = np.full(nodes, len(names))
+    np.minimum.at(smallest, of_group, np.arange(len(names)))
+    return pd.Series(names[smallest[of_group[group]]], index=table.index, dtype=groups.dtype, name="cluster")

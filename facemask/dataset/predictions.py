@@ -7,7 +7,8 @@
 | `p_<class>` | the calibrated probability of each class |
 
 What a comparison of two models needs of it stands in git as well, so that nobody needs the data or a remote to review a
-change: `metrics/answers.csv`, a row for each image of test.
+change: `metrics/answers.csv`, a row for each image of test. Of more than `MOST_ANSWERS` images it has those of as many
+photographs as fit, the first in the order of a hash: the same ones in every revision, as far as it has them.
 
 | column | meaning |
 | --- | --- |
@@ -16,6 +17,7 @@ change: `metrics/answers.csv`, a row for each image of test.
 | `sha256` | of the image file, in hex |
 """
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
@@ -30,6 +32,7 @@ PREDICTIONS = TableSchema(
     text_columns("id", "part", "source", "group", "label", "prediction") | dict.fromkeys(PROBABILITIES, "float64"),
     stage="evaluate",
 )
+MOST_ANSWERS = 20_000  # images, 4 MB
 ANSWERS = TableSchema(
     {**text_columns("id", "group", "label", "prediction"), "confidence": "float64", "sha256": "str"}, stage="evaluate"
 )
@@ -43,8 +46,19 @@ def write_answers(path: Path, predictions: pd.DataFrame, manifest: pd.DataFrame)
         predictions: those of test, as `PREDICTIONS.read` returns them.
         manifest: with the columns `id` and `sha256` of at least these images.
     """
+    predictions = _for_git(predictions)
     answers = predictions.assign(confidence=np.round(chosen_probability(predictions), 4))
     ANSWERS.write(path, answers.merge(manifest[["id", "sha256"]], on="id", validate="one_to_one"))
+
+
+def _for_git(predictions: pd.DataFrame) -> pd.DataFrame:
+    """Choose whole photographs of `MOST_ANSWERS` images at most; the rows stay in order."""
+    if len(predictions) <= MOST_ANSWERS:
+        return predictions
+    sizes = predictions["group"].value_counts()
+    place = {group: hashlib.sha256(group.encode()).digest() for group in sizes.index}
+    ordered = sizes.loc[sorted(sizes.index, key=place.__getitem__)]
+    return predictions[predictions["group"].isin(ordered.index[ordered.cumsum() <= MOST_ANSWERS])]
 
 
 def with_probabilities(table: pd.DataFrame, probabilities: NDArray[np.float32]) -> pd.DataFrame:

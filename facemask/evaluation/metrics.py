@@ -11,15 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.metrics import (
-    accuracy_score,
-    confusion_matrix,
-    f1_score,
-    precision_recall_curve,
-    precision_recall_fscore_support,
-    recall_score,
-    roc_curve,
-)
+from sklearn.metrics import precision_recall_curve, roc_curve
 
 from facemask.core.classes import CLASSES
 from facemask.core.progress import track
@@ -36,6 +28,7 @@ from facemask.dataset.predictions import (
     with_probabilities,
 )
 from facemask.dataset.split import part_of
+from facemask.evaluation import bootstrap
 from facemask.evaluation.bootstrap import ENOUGH, intervals
 from facemask.evaluation.calibration import brier_score, calibration_error, reliability_points
 from facemask.evaluation.selective import risk_coverage_points, selective_figures
@@ -44,6 +37,8 @@ from facemask.models.decision import Decision
 CURVE_POINTS = 201
 SLICED_MEASURES = ("brightness", "sharpness", "side")  # side: the shorter side, in pixels
 RANGES = 5
+MOST_VALUES = 50  # of an attribute, the most frequent ones
+MOST_PAIRS = 10_000  # rows of `confusion_pairs`
 
 
 def predict_parts(
@@ -115,13 +110,15 @@ def evaluate_slices(predictions: pd.DataFrame, manifest: pd.DataFrame) -> dict[s
     Returns:
         `{part: {"source": {name: figures}, "attribute": {attribute: {value: figures}}, "measure": {measure: {range:
         figures}}, "worst": ...}}`. The figures are those of `figures`, and the "interval" of the accuracy.
-        Measures are binned into `RANGES` quantile ranges. "worst" is the slice with the lowest accuracy among those of
+        Of an attribute, the `MOST_VALUES` most frequent values. Measures are binned into `RANGES` quantile ranges.
+        "worst" is the slice with the lowest accuracy among those of
         `ENOUGH` photographs or more; None if there is none.
     """
     attributes = [column for column in manifest.columns if column.startswith(ATTRIBUTE_PREFIX)]
     attributes = [column for column in attributes if not _is_almost_unique(manifest[column])]
     known = manifest[["id", *attributes, "brightness", "sharpness"]].assign(
-        side=manifest[["width", "height"]].min(axis=1)
+        side=manifest[["width", "height"]].min(axis=1),
+        **{name: _frequent(manifest[name]) for name in attributes},
     )
     table = predictions.merge(known, on="id", how="left", validate="one_to_one")
     slices = {}
@@ -154,33 +151,21 @@ def figures(rows: pd.DataFrame) -> dict[str, Any]:
 
 def headline(rows: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, float]:
     """Compute weighted accuracy, balanced accuracy and macro F1 over the classes that occur."""
-    labels, predictions = rows["label"], rows["prediction"]
-    present = sorted(set(labels))
-    recalls = recall_score(labels, predictions, labels=present, average=None, sample_weight=weights, zero_division=0.0)
-    return {
-        "accuracy": float(accuracy_score(labels, predictions, sample_weight=weights)),
-        # Not scikit-learn's, which warns if a predicted class has no true image, as in small slices.
-        "balanced_accuracy": float(recalls.mean()),
-        "macro_f1": float(
-            f1_score(labels, predictions, labels=present, average="macro", sample_weight=weights, zero_division=0.0)
-        ),
-    }
+    found = bootstrap.figures(_confusion(rows, weights))
+    return {name: float(found[name]) for name in ("accuracy", "balanced_accuracy", "macro_f1")}
 
 
 def per_class(rows: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, dict[str, float]]:
     """Compute weighted precision, recall and F1 of each class, and its number of images; undefined precision is 0."""
-    columns = precision_recall_fscore_support(
-        rows["label"], rows["prediction"], labels=CLASSES, sample_weight=weights, zero_division=0.0
-    )
+    counts, support = _confusion(rows, weights), _confusion(rows, np.ones(len(rows))).sum(axis=1)
+    found = {name: np.nan_to_num(values) for name, values in bootstrap.figures(counts).items()}
     return {
         name: {
-            "precision": float(precision),
-            "recall": float(recall),
-            "f1": float(f1),
-            "support": int((rows["label"] == name).sum()),
-            "photographs": round(float(weights[(rows["label"] == name).to_numpy()].sum())),
+            **{figure: float(found[figure][place]) for figure in ("precision", "recall", "f1")},
+            "support": int(support[place]),
+            "photographs": round(float(counts[place].sum())),
         }
-        for name, precision, recall, f1, _ in zip(CLASSES, *columns, strict=True)
+        for place, name in enumerate(CLASSES)
     }
 
 
@@ -189,10 +174,18 @@ def confusion(rows: pd.DataFrame, weights: NDArray[np.float64]) -> dict[str, dic
 
     A photograph whose copies are predicted differently is divided among the predicted classes.
     """
-    counts = confusion_matrix(rows["label"], rows["prediction"], labels=CLASSES, sample_weight=weights)
+    counts = _confusion(rows, weights)
     return {
         actual: dict(zip(CLASSES, map(float, row), strict=True)) for actual, row in zip(CLASSES, counts, strict=True)
     }
+
+
+def _confusion(rows: pd.DataFrame, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Sum the weights by true class, then by predicted class: float64 (3, 3)."""
+    shape = (len(CLASSES), len(CLASSES))
+    predicted = pd.Index(CLASSES).get_indexer(rows["prediction"])
+    cells = np.ravel_multi_index((truth_of(rows), predicted), shape)
+    return np.asarray(np.bincount(cells, weights, minlength=len(CLASSES) ** 2), dtype=np.float64).reshape(shape)
 
 
 def _calibration(rows: pd.DataFrame) -> dict[str, float]:
@@ -243,6 +236,12 @@ def _worst(slices: Mapping[str, Any]) -> dict[str, Any] | None:
     return {"of": name, "value": value, **{key: found[key] for key in ("images", "accuracy", "interval")}}
 
 
+def _frequent(attribute: pd.Series) -> pd.Series:
+    """Blank all but the most frequent values of an attribute; of equally frequent ones, the first by name are kept."""
+    counts = attribute[attribute != ""].value_counts(sort=False).sort_index()
+    return attribute.where(attribute.isin(counts.nlargest(MOST_VALUES).index), "")
+
+
 def _is_almost_unique(attribute: pd.Series) -> bool:
     """Return whether an attribute, such as a path, is almost unique per image and so useless for slicing."""
     known = attribute[attribute != ""]
@@ -276,6 +275,22 @@ def roc_points(rows: pd.DataFrame) -> pd.DataFrame:
         false_positive_rate, true_positive_rate, _ = roc_curve(truth, score, sample_weight=photograph_weights(rows))
         curves[name] = np.interp(grid, false_positive_rate, true_positive_rate)
     return pd.DataFrame({"false_positive_rate": grid, **curves})
+
+
+def confusion_pairs(rows: pd.DataFrame) -> pd.DataFrame:
+    """Return the true and the predicted class of each image, for the charts of DVC, which count rows.
+
+    Of more than `MOST_PAIRS` images, about as many stand for all: each pair of classes has its share, and one at least.
+
+    Returns:
+        Columns `actual` and `predicted`.
+    """
+    pairs = rows[["label", "prediction"]].set_axis(["actual", "predicted"], axis=1)
+    if len(pairs) <= MOST_PAIRS:
+        return pairs
+    counts = pairs.value_counts().sort_index()
+    shares = np.maximum(np.rint(counts * MOST_PAIRS / len(pairs)).astype(int), 1)
+    return counts.index.repeat(shares).to_frame(index=False)
 
 
 def reliability(raw: pd.DataFrame, rows: pd.DataFrame) -> pd.DataFrame:

@@ -490,11 +490,11 @@ def _corrected(differences: Sequence[Difference]) -> tuple[Difference, ...]:
 def _changes(images: pd.DataFrame, confidence: str) -> tuple[Change, ...]:
     """Gather images that changed in one way into photographs, the surest mistakes first."""
     ordered = images.sort_values([confidence, "id"], ascending=[False, True])
-    changes = []
-    for (_, label, before, after), rows in ordered.groupby(["group", "label", *SIDES], sort=False):
-        first = rows.iloc[0]
-        changes.append(Change(first["id"], first["sha256"], label, before, after, float(first[confidence]), len(rows)))
-    return tuple(changes)
+    key = ["group", "label", *SIDES]
+    number = ordered.groupby(key)["id"].transform("size")
+    first = ordered.assign(number=number).drop_duplicates(key)
+    columns = ["id", "sha256", "label", *SIDES, confidence, "number"]
+    return tuple(Change(*row) for row in first[columns].itertuples(index=False, name=None))
 
 
 def read_csv(revision: Revision, path: str, columns: Sequence[str]) -> pd.DataFrame:

@@ -114,6 +114,14 @@ def test_the_seed_alone_decides() -> None:
     assert shortcuts(table, seed=3) != shortcuts(table, seed=4)
 
 
+def test_very_many_images_are_judged_by_a_part_of_them_with_the_same_verdict() -> None:
+    table = images(20_000, copies={WITH: 40})
+    table.loc[table["label"] == WITHOUT, "brightness"] -= 1.5
+    many, few = judged(table, "brightness"), judged(table.iloc[::2], "brightness")
+    assert (many["warning"], few["warning"]) == (1, 1)
+    assert many["auc"] == pytest.approx(few["auc"], abs=0.01)
+
+
 def test_the_verdict_consists_of_numbers_that_json_can_hold() -> None:
     found = shortcuts(images(30), seed=1)
     assert json.loads(json.dumps(found, allow_nan=False)) == found

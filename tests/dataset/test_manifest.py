@@ -10,6 +10,7 @@ from facemask.dataset.image_stats import MEASURES
 from facemask.dataset.manifest import (
     CATALOGUE,
     MANIFEST,
+    clusters,
 )
 
 
@@ -115,3 +116,11 @@ def test_the_table_of_one_stage_is_not_taken_for_that_of_the_other(tmp_path: Pat
     MANIFEST.write(tmp_path / "manifest.csv", manifest())
     with pytest.raises(FacemaskError, match="run `dvc repro merge`"):
         CATALOGUE.read(tmp_path / "manifest.csv")
+
+
+def test_faces_of_one_picture_and_copies_of_one_photograph_hang_together_however_long_the_chain() -> None:
+    chain = [(f"g{number:03}", f"m{number // 2}") for number in range(200)]
+    chain += [(f"g{number:03}", f"m{(number + 1) // 2}") for number in range(200)]
+    table = pd.DataFrame([*chain, ("alone", ""), ("other", "")], columns=["group", "picture"])
+    assert clusters(table).tolist() == ["g000"] * 400 + ["alone", "other"]
+    assert clusters(table[["group"]]).tolist() == table["group"].tolist()

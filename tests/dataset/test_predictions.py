@@ -7,7 +7,15 @@ import pytest
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.dataset.predictions import PREDICTIONS, PROBABILITIES, probabilities_of, truth_of
+from facemask.dataset.predictions import (
+    ANSWERS,
+    MOST_ANSWERS,
+    PREDICTIONS,
+    PROBABILITIES,
+    probabilities_of,
+    truth_of,
+    write_answers,
+)
 
 
 def table() -> pd.DataFrame:
@@ -43,3 +51,21 @@ def test_missing_or_foreign_predictions_say_what_to_run(tmp_path: Path) -> None:
 def test_probabilities_and_truth_are_in_the_order_of_the_classes() -> None:
     assert probabilities_of(table()).tolist() == [[0.5, 0.25, 0.25]] * 3
     assert truth_of(table()).tolist() == [0, 1, 2]
+
+
+def many_answers(tmp_path: Path, number: int) -> pd.DataFrame:
+    """Answers in git to as many images, ten of each photograph."""
+    ids = pd.Series([f"{place:06}" for place in range(number)])
+    table = pd.DataFrame({"id": ids, "part": "test", "source": "s", "label": CLASSES[0], "prediction": CLASSES[0]})
+    table = table.assign(group="g" + ids.str[:-1], **dict.fromkeys(PROBABILITIES, 0.5))
+    write_answers(tmp_path / "answers.csv", table, table.assign(sha256=ids))
+    return ANSWERS.read(tmp_path / "answers.csv")
+
+
+def test_of_very_many_answers_git_has_the_same_whole_photographs_in_each_revision(tmp_path: Path) -> None:
+    first, second = (many_answers(tmp_path, number) for number in (MOST_ANSWERS * 2, MOST_ANSWERS * 2 + 100))
+    assert MOST_ANSWERS - 10 <= len(first) <= MOST_ANSWERS
+    assert set(first["group"].value_counts()) == {10}
+    assert list(first["id"]) == sorted(first["id"])
+    assert len(set(first["id"]) & set(second["id"])) > 0.99 * MOST_ANSWERS
+    assert len(many_answers(tmp_path, MOST_ANSWERS)) == MOST_ANSWERS

@@ -8,6 +8,9 @@ import pytest
 from facemask.core.classes import CLASSES
 from facemask.dataset.predictions import chosen_probability, is_right
 from facemask.evaluation.metrics import (
+    MOST_PAIRS,
+    MOST_VALUES,
+    confusion_pairs,
     evaluate,
     evaluate_slices,
     precision_recall_points,
@@ -129,6 +132,24 @@ def test_an_almost_unique_attribute_is_not_sliced() -> None:
     table = predictions(PAIRS * 6)
     manifest = manifest_of(table, file=[f"{number}.png" for number in range(36)], light=["dark", "normal"] * 18)
     assert set(evaluate_slices(table, manifest)["test"]["attribute"]) == {"light"}
+
+
+def test_of_an_attribute_with_many_values_the_most_frequent_ones_are_sliced() -> None:
+    table = predictions(PAIRS * 60)
+    towns = ["capital"] * 20 + [f"town {number // 2:03}" for number in range(340)]
+    slices = evaluate_slices(table, manifest_of(table, town=towns))["test"]["attribute"]["town"]
+    assert list(slices) == ["capital", *(f"town {number:03}" for number in range(MOST_VALUES - 1))]
+
+
+def test_charts_that_count_rows_have_few_of_them_with_the_shares_of_all_and_no_pair_missing() -> None:
+    few = predictions(PAIRS)
+    assert list(confusion_pairs(few).itertuples(index=False, name=None)) == PAIRS
+    many = pd.concat([few] * MOST_PAIRS + [predictions([(WITH, INCORRECT)])], ignore_index=True)
+    pairs = confusion_pairs(many)
+    shares = (pairs["actual"] + " " + pairs["predicted"]).value_counts()
+    assert len(pairs) == pytest.approx(MOST_PAIRS, abs=5)
+    assert shares[f"{WITH} {INCORRECT}"] == 1
+    assert shares[f"{WITH} {WITH}"] / len(pairs) == pytest.approx(2 / 6, abs=0.001)
 
 
 def test_curves_of_a_perfect_model_touch_the_corner() -> None:
