@@ -77,9 +77,15 @@ def _in_order(make: "ray.ObjectRef[Any]", batches: Iterable[list[Item]], ahead: 
             begun.append(_apply.remote([make], batch))
         while begun:
             yield from _result(begun.popleft())
-    finally:
+    except (KeyboardInterrupt, GeneratorExit) as end:
+        if begun or isinstance(end, KeyboardInterrupt):
+            # Here, since a process that is interrupted may end without what else would end a cluster that it started.
+            ray.shutdown()
+        raise
+    except BaseException:
         for task in begun:
             ray.cancel(task)
+        raise
 
 
 @ray.remote(max_retries=_RETRIES)
