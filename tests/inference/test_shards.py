@@ -112,6 +112,8 @@ def test_predictions_with_other_options_are_not_mixed(photo_export: Path, photos
     list(shards(photos, photo_export).complete("local"))
     with pytest.raises(FacemaskError, match="another model or with other options"):
         shards(photos, photo_export, Options(faces="crop", margin=0.5))
+    with pytest.raises(FacemaskError, match="there is no model in"):
+        shards(photos, photos)
 
 
 @pytest.mark.slow
