@@ -102,9 +102,11 @@ def test_a_command_that_needs_the_pipeline_says_how_to_get_it(light: dict[str, s
         ("serve", "fastapi", ("serve", "--model")),
         ("serve", "prometheus_client", ("serve", "--model")),
         ("serve", "python_multipart", ("serve", "--model")),
+        ("ray", "pyarrow", ("predict", "face.png", "--parquet", "predictions", "--model")),
+        ("ray", "fsspec", ("predict", "s3://bucket/prefix", "--model")),
     ],
 )
-def test_giving_the_model_to_others_names_its_extra(
+def test_a_command_that_needs_an_extra_names_it(
     photo_export: Path, tmp_path: Path, extra: str, module: str, command: tuple[str, ...]
 ) -> None:
     (tmp_path / "sitecustomize.py").write_text(BLOCK.format(modules={module}), encoding="utf-8")

@@ -29,6 +29,7 @@ Result = TypeVar("Result")
 
 _TASKS_AHEAD = 4  # for each CPU; while the first is waited for, the others go on
 _BYTES_PER_TASK = 8 * 2**20
+_NOT_IMPORTED = "failed to import on the worker"  # in the RuntimeError that Ray raises then
 _RETRIES = 5  # of a task whose process or machine is gone
 
 
@@ -77,9 +78,15 @@ def _in_order(make: "ray.ObjectRef[Any]", batches: Iterable[list[Item]], ahead: 
             begun.append(_apply.remote([make], batch))
         while begun:
             yield from _result(begun.popleft())
-    finally:
+    except (KeyboardInterrupt, GeneratorExit) as end:
+        if begun or isinstance(end, KeyboardInterrupt):
+            # Here, since a process that is interrupted may end without what else would end a cluster that it started.
+            ray.shutdown()
+        raise
+    except BaseException:
         for task in begun:
             ray.cancel(task)
+        raise
 
 
 @ray.remote(max_retries=_RETRIES)
@@ -99,7 +106,12 @@ def _prepared(make: "ray.ObjectRef[Any]") -> Callable[[Any], Any]:
 def _result(task: "ray.ObjectRef[list[Any]]") -> list[Any]:
     try:
         return ray.get(task)
-    except RayTaskError as error:  # raised by the function
+    except RayTaskError as error:  # raised by the function, or on the way to it
+        if isinstance(error.cause, ImportError) or _NOT_IMPORTED in str(error.cause):
+            raise FacemaskError(
+                f"a machine of the Ray cluster cannot run the work ({_last_line(error.cause)}): install this package "
+                "there, with the versions in constraints.txt"
+            ) from error
         raise error.cause from error
     except RayError as error:
         raise FacemaskError(
@@ -122,6 +134,10 @@ def _batches(items: Iterable[Item], most: int, weigh: Callable[[Item], int]) -> 
         held += weight
     if batch:
         yield batch
+
+
+def _last_line(error: Exception) -> str:
+    return str(error).strip().rpartition("\n")[2]
 
 
 def _first_line(error: Exception) -> str:

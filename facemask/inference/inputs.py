@@ -21,7 +21,7 @@ _SUFFIXES = frozenset(
 _HEAD = 4096  # bytes; enough to detect an image format, and `SIGNATURE`
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)  # there may be millions
 class Input:
     """One input file.
 

@@ -23,7 +23,7 @@ from facemask.core.params import EngineKind
 from facemask.inference.inputs import Input
 from facemask.inference.object_store import is_address
 from facemask.inference.options import Options
-from facemask.inference.predictor import Prediction, predict_files, read_model_files
+from facemask.inference.predictor import Prediction, Predictor, predict_files, read_model_files
 from facemask.inference.writers import COLUMNS, NO_FACE, FileCounts, rows
 
 _USUAL_SIZE = 512  # input files in a shard, on average
@@ -67,8 +67,10 @@ class ShardFolder:
             size: input files in a shard, on average.
 
         Raises:
-            FacemaskError: the folder holds predictions of another model or with other options.
+            FacemaskError: the model cannot be used, or the folder holds predictions of another model or with other
+                options.
         """
+        Predictor(model, options)  # before anything is said of the folder
         self.folder, self._model, self._options = folder, model, options
         key = _model_key(model, options)
         self._shards = [Shard(_shard_name(key, part), part) for part in split(inputs, size)]
