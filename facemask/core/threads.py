@@ -1,7 +1,7 @@
 """Work in threads, a few items at a time."""
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
 
@@ -11,7 +11,7 @@ Result = TypeVar("Result")
 _AHEAD = 2  # items per worker
 
 
-def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Iterator[Result]:
+def in_order(work: Callable[[Item], Result], items: Iterable[Item], workers: int) -> Generator[Result]:
     """Apply `work` in threads and yield the results in order, reading only a few items ahead.
 
     Whatever the number of items, few of them and of their results are held at a time; `Executor.map` takes all items
