@@ -106,7 +106,7 @@ def group(data: Data) -> Measured:
     """Look for copies."""
     from facemask.data.duplicates.grouping import find_links
 
-    return timed(len(data.manifest), lambda: find_links(data.archive, data.manifest, data.params.group))
+    return timed(len(data.manifest), lambda: find_links(data.archive, data.manifest, data.params.group, Path("data")))
 
 
 def split(data: Data) -> Measured:

@@ -16,6 +16,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import ray
 from ray.util.placement_group import placement_group
@@ -65,7 +66,7 @@ def main() -> None:
         sys.exit(
             f"error: the cluster has no {arguments.nodes} nodes with {arguments.cpus} free cores: see `ray status`"
         )
-    actor = ray.remote(num_cpus=arguments.cpus, num_gpus=arguments.gpus)(Node)
+    actor: Any = ray.remote(num_cpus=arguments.cpus, num_gpus=arguments.gpus)(Node)
     nodes = [
         actor.options(
             scheduling_strategy=PlacementGroupSchedulingStrategy(group, placement_group_bundle_index=index)

@@ -65,7 +65,11 @@ def find_candidates(
     """
     if keypoints.descriptors.length == 0 or len(keypoints) < 2:
         return pd.DataFrame([], columns=list(COLUMNS))
-    portions = portions or Portions()
+    return _best_first(_answers(keypoints, per_image, seed, scratch, portions or Portions()))
+
+
+def _answers(keypoints: KeypointFile, per_image: int, seed: int, scratch: Path, portions: Portions) -> pd.DataFrame:
+    """Return what each picture finds, as `_Index.most_alike` does."""
     blocks = _portioned(keypoints.descriptors.length, portions.descriptors)
     vocabulary = _Vocabulary(keypoints.descriptors, blocks, np.random.default_rng(seed))
     with (
@@ -73,18 +77,16 @@ def find_candidates(
         RowFile(scratch, _WORDS_ASKED, np.int32) as of_mirror_images,
     ):
         _look_up(keypoints.descriptors, blocks, vocabulary, as_they_are, of_mirror_images)
-        index = _Index(_Words(as_they_are, keypoints.ends, vocabulary.size), portions.answering)
         asked = [_Words(file, keypoints.ends, vocabulary.size) for file in (as_they_are, of_mirror_images)]
+        index = _Index(asked[0], portions.answering)
 
         def ask(those: slice) -> pd.DataFrame:
             return index.most_alike([words.counts(those) for words in asked], those.start, per_image)
 
         asking = _portioned(len(keypoints), portions.asking)
-        answers = track(
-            local.map_ordered(lambda: ask, asking, _WORKERS), len(asking), "looking for candidates", "blocks"
-        )
-        found = pd.concat(list(answers), ignore_index=True)
-    return _best_first(found)
+        found = local.map_ordered(lambda: ask, asking, _WORKERS)
+        answers = track(found, len(asking), "looking for candidates", "blocks")
+        return pd.concat(list(answers), ignore_index=True)
 
 
 class _Vocabulary:
@@ -96,7 +98,7 @@ class _Vocabulary:
         _, axes = np.linalg.eigh(np.cov(sample - self._mean, rowvar=False))
         self._axes = axes[:, ::-1][:, :_AXES].astype(np.float32)
         self._cells = self._project(sample[:_CELLS])
-        cells = np.empty(descriptors.length, np.min_scalar_type(_CELLS))
+        cells = np.empty(descriptors.length, np.min_scalar_type(_CELLS - 1))
         for rows in blocks:
             cells[rows] = _nearest(self._project(descriptors.read(rows)), self._cells, 1)[:, 0]
         most = int(np.clip(descriptors.length / _DESCRIPTORS_PER_WORD / len(self._cells), 1, _MOST_WORDS))
@@ -168,7 +170,9 @@ def _look_up(
 
 def _nearest(points: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
     """Return the positions of the `count` centres nearest to each point, nearest first: (n, count) or fewer."""
-    distances = np.square(centres).sum(axis=1) - 2 * points @ centres.T
+    distances = points @ centres.T
+    distances *= -2
+    distances += np.square(centres).sum(axis=1)
     if count == 1:
         return distances.argmin(axis=1)[:, np.newaxis]
     count = min(count, len(centres))
@@ -249,5 +253,6 @@ def _weighted(counts: sparse.csr_matrix, weights: np.ndarray) -> sparse.csr_matr
 
 def _best_first(found: pd.DataFrame) -> pd.DataFrame:
     """Sort pairs, and drop those that are there twice: each of the two may have found the other."""
-    table = found.sort_values(["score", "first", "second", "mirrored"], ascending=[False, True, True, True])
-    return table.drop_duplicates(["first", "second", "mirrored"]).reset_index(drop=True)
+    # Not `sort_values`: it makes categories of each column first, which takes several times the memory.
+    order = np.lexsort((found["mirrored"], found["second"], found["first"], -found["score"]))
+    return found.take(order).drop_duplicates(["first", "second", "mirrored"]).reset_index(drop=True)

@@ -2,7 +2,11 @@
 
 import hashlib
 import itertools
+import os
 import random
+import signal
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
@@ -12,6 +16,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.copies import heavy_copy
+from facemask.core.errors import FacemaskError
 from facemask.core.params import GroupParams
 from facemask.data.duplicates.grouping import LINKS, connect, find_links
 from facemask.data.sources.sample import draw_sample
@@ -347,3 +352,87 @@ def test_faces_whose_crops_overlap_in_one_picture_are_no_copies(tmp_path: Path) 
             links = find_links(archive, table.assign(picture=["s/a", picture, *[""] * 8]), SETTINGS, tmp_path)
             assert any(both.items() <= link.items() for link in links.to_dict("records")) == copies
             assert len(links) > copies  # of the others, which belong to no picture
+
+
+# --- the disk
+
+
+@pytest.fixture
+def many(tmp_path: Path, portraits: list[np.ndarray]) -> pd.DataFrame:
+    """The portraits and copies of them in `images.zip`."""
+    pictures = [*portraits, *map(turned, portraits)]
+    return collection(tmp_path, {f"{number:02}": png(pixels) for number, pixels in enumerate(pictures)})
+
+
+def test_what_is_kept_on_the_disk_has_no_name_and_is_gone_afterwards(tmp_path: Path, many: pd.DataFrame) -> None:
+    (tmp_path / "scratch").mkdir()
+    seen: list[Path] = []
+
+    class Watched(Archive):
+        def read(self, name: str) -> bytes:
+            seen.extend((tmp_path / "scratch").iterdir())
+            return super().read(name)
+
+    with Watched(tmp_path / "images.zip") as archive:
+        assert len(find_links(archive, many, SETTINGS, tmp_path / "scratch")) > 0
+    assert seen == []
+    assert [path.name for path in tmp_path.iterdir()] == ["images.zip", "scratch"]
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+def test_after_a_broken_image_nothing_is_left_on_the_disk(tmp_path: Path, many: pd.DataFrame) -> None:
+    (tmp_path / "scratch").mkdir()
+    data = bytearray((tmp_path / "images.zip").read_bytes())
+    data[len(data) // 2] ^= 255
+    (tmp_path / "images.zip").write_bytes(data)
+    with Archive(tmp_path / "images.zip") as archive, pytest.raises(FacemaskError, match="cut off or altered"):
+        find_links(archive, many, SETTINGS, tmp_path / "scratch")
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+SEARCH = """
+import os, resource, signal, sys
+from pathlib import Path
+import pandas as pd
+from facemask.core.errors import FacemaskError
+from facemask.core.params import GroupParams
+from facemask.data.duplicates.grouping import find_links
+from facemask.dataset.archive import Archive
+
+class Killing(Archive):
+    def read(self, name):
+        if name == "40":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().read(name)
+
+if sys.argv[1] == "full":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, 200_000))
+with (Killing if sys.argv[1] == "killed" else Archive)(Path("images.zip")) as archive:
+    table = pd.DataFrame({"id": archive.names, "sha256": archive.names})
+    try:
+        find_links(archive, table, GroupParams(), Path("scratch"))
+    except FacemaskError as error:
+        sys.exit(str(error))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform == "win32", reason="limits and signals of Unix")
+def test_a_search_that_is_killed_leaves_nothing_behind_and_one_without_room_says_so(
+    tmp_path: Path, many: pd.DataFrame
+) -> None:
+    (tmp_path / "scratch").mkdir()
+
+    def search(how: str) -> subprocess.CompletedProcess[str]:
+        environment = os.environ | {"PYTHONPATH": str(Path(__file__).parents[3])}
+        command = [sys.executable, "-c", SEARCH, how]
+        return subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+
+    assert search("killed").returncode == -signal.SIGKILL
+    assert list((tmp_path / "scratch").iterdir()) == []
+    full = search("full")
+    assert full.returncode == 1
+    assert full.stderr.startswith(f"no space left on the disk of {tmp_path / 'scratch'} for the local features")
+    assert len(full.stderr.splitlines()) == 1
+    assert list((tmp_path / "scratch").iterdir()) == []
+    assert len(links_of(tmp_path, many)) > 0
