@@ -73,25 +73,39 @@ CAMERA = {"blur": 0, "motion": 0, "low_resolution": 0, "noise": 0, "jpeg": 0}
 USUAL = {**GEOMETRY, **LIGHT, **CAMERA, "occlusion": 0, "zoom_in": 0.2, "zoom_out": 0.2, "shear": 10}
 
 # Of the drawing.
-HEADS = {"turned": 0, "turned_photographs": 0, "childlike": 0}
-OBJECTS = {"with_object": {"bare": 0, "masked": 0}}
-RARE_KINDS = ("right_low", "nose_just_out", "askew", "one_ear", "forehead", "over_eyes")
-KINDS: dict[str, Any] = {
-    "kinds": {**dict.fromkeys(RARE_KINDS, 0), "right": 0.35, "nose_out": 0.41, "mouth_out": 0.1, "below_chin": 0.02},
-    "styles": {"face_print": 0, "window": 0},
-    "dark": 0,
-    "face_shield": 0,
+RARE_KINDS = {
+    "kinds": {
+        "right": 0.24,
+        "right_low": 0.1,
+        "nose_out": 0.16,
+        "nose_just_out": 0.15,
+        "mouth_out": 0.06,
+        "below_chin": 0.08,
+        "chin_out": 0.02,
+        "askew": 0.04,
+        "one_ear": 0.03,
+        "forehead": 0.01,
+        "over_eyes": 0.01,
+        "bare": 0.1,
+    },
+    "styles": {"face_print": 0.03, "window": 0.02},
+    "dark": 0.15,
+    "face_shield": 0.05,
 }
+HEADS = {"turned": 0.5, "turned_photographs": 300, "childlike": 0.15}
+OBJECTS = {"with_object": {"bare": 0.5, "masked": 0.15}}
 
 # What each row changes in params.yaml.
 VARIANTS: dict[str, dict[str, Any]] = {
     LINEAR: {},
     CHOSEN: {},
     "no drawn masks": {"render": {"faces": 0}},
-    "no turned heads": {"render": HEADS},
-    "no objects": {"render": OBJECTS},
-    "the frequent kinds of masks alone": {"render": KINDS},
-    "frequent kinds, no turned heads, no objects": {"render": {**KINDS, **HEADS, **OBJECTS}},
+    "rare kinds of masks too": {"render": RARE_KINDS},
+    "turned heads": {"render": HEADS},
+    "objects": {"render": OBJECTS},
+    "rare kinds and turned heads": {"render": {**RARE_KINDS, **HEADS}},
+    "rare kinds and objects": {"render": {**RARE_KINDS, **OBJECTS}},
+    "rare kinds, turned heads and objects": {"render": {**RARE_KINDS, **HEADS, **OBJECTS}},
     "usual augmentation (zoom, shear, flip)": {"train": {"augmentation": USUAL}},
     "no varied crops": {"train": {"augmentation": GEOMETRY}},
     "no varied light": {"train": {"augmentation": LIGHT}},

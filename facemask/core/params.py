@@ -4,7 +4,7 @@ import os
 import re
 from collections.abc import Mapping
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -259,33 +259,13 @@ MaskStyle = Literal["surgical", "cloth", "printed", "face_print", "cup", "window
 
 
 def _kind_shares() -> dict[MaskKind, float]:
-    return {
-        "right": 0.24,
-        "right_low": 0.1,
-        "nose_out": 0.16,
-        "nose_just_out": 0.15,
-        "mouth_out": 0.06,
-        "below_chin": 0.08,
-        "chin_out": 0.02,
-        "askew": 0.04,
-        "one_ear": 0.03,
-        "forehead": 0.01,
-        "over_eyes": 0.01,
-        "bare": 0.1,
-    }
+    none: dict[MaskKind, float] = dict.fromkeys(get_args(MaskKind), 0.0)
+    return none | {"right": 0.35, "nose_out": 0.41, "mouth_out": 0.1, "below_chin": 0.02, "chin_out": 0.02, "bare": 0.1}
 
 
 def _style_shares() -> dict[MaskStyle, float]:
-    return {
-        "photographed": 0.4,
-        "surgical": 0.2,
-        "cloth": 0.15,
-        "printed": 0.08,
-        "face_print": 0.03,
-        "cup": 0.07,
-        "window": 0.02,
-        "bandana": 0.05,
-    }
+    none: dict[MaskStyle, float] = dict.fromkeys(get_args(MaskStyle), 0.0)
+    return none | {"photographed": 0.42, "surgical": 0.2, "cloth": 0.16, "printed": 0.09, "cup": 0.08, "bandana": 0.05}
 
 
 Weight = Annotated[float, Field(ge=0, le=100)]
@@ -317,8 +297,8 @@ class WithObjectParams(Settings):
         masked: share of the drawn masks that have one.
     """
 
-    bare: Fraction = 0.5
-    masked: Fraction = 0.15
+    bare: Fraction = 0
+    masked: Fraction = 0
 
 
 class RenderParams(Settings):
@@ -345,15 +325,15 @@ class RenderParams(Settings):
     per_face: Annotated[int, Field(ge=1, le=10)] = 2
     kinds: dict[MaskKind, Share] = Field(default_factory=_kind_shares)
     styles: dict[MaskStyle, Share] = Field(default_factory=_style_shares)
-    dark: Fraction = 0.15
-    face_shield: Fraction = 0.05
+    dark: Fraction = 0
+    face_shield: Fraction = 0
     with_object: WithObjectParams = WithObjectParams()
     objects: ObjectParams = ObjectParams()
-    turned: Fraction = 0.5
+    turned: Fraction = 0
     yaw: Annotated[float, Field(ge=0, le=60)] = 40.0
     pitch: Annotated[float, Field(ge=0, le=40)] = 25.0
-    childlike: Fraction = 0.15
-    turned_photographs: Annotated[int, Field(ge=0, le=10_000)] = 300
+    childlike: Fraction = 0
+    turned_photographs: Annotated[int, Field(ge=0, le=10_000)] = 0
     seed: Seed = 1
 
     @field_validator("kinds", "styles")

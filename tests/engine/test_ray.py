@@ -28,6 +28,7 @@ from facemask.inference.inputs import find_inputs
 from facemask.inference.options import Options
 from facemask.inference.shards import ShardFolder
 from tests.bad_images import saved
+from tests.everything_drawn import everything_drawn
 from tests.photos import group, head
 from tests.test_install import BLOCK
 
@@ -308,7 +309,7 @@ def is_usable(content: bytes) -> bool:
 def test_local_features_synthetic_masks_and_feature_maps_are_equal_byte_for_byte(tmp_path: Path) -> None:
     import pandas as pd
 
-    from facemask.core.params import GroupParams, RenderParams, TrainParams
+    from facemask.core.params import GroupParams, TrainParams
     from facemask.data.duplicates.grouping import find_links
     from facemask.data.sources.sample import draw_sample
     from facemask.data.synthetic.pipeline import render
@@ -332,7 +333,7 @@ def test_local_features_synthetic_masks_and_feature_maps_are_equal_byte_for_byte
     with Archive(images) as archive:
         for engine in ENGINES:
             drawn = tmp_path / f"{engine}.zip"
-            outcome = render(images, table, drawn, RenderParams(faces=4), engine)
+            outcome = render(images, table, drawn, everything_drawn(faces=4), engine)
             assert len(outcome.table) > 0
             context = FeatureContext(Archives(archive), settings, frozen, connect("one", 8), Timer(), engine)
             views = Views(context, table, [], tmp_path)

@@ -18,6 +18,7 @@ from facemask.dataset.archive import Archive, write_archive
 from facemask.dataset.decode import decode
 from facemask.dataset.split import SPLIT
 from facemask.dataset.synthetic import PHOTOGRAPH, SYNTHETIC
+from tests.everything_drawn import EVERYTHING
 from tests.package_index import NOWHERE, only
 
 pytestmark = pytest.mark.slow  # runs the real stage
@@ -87,7 +88,7 @@ def test_without_a_package_index_the_message_says_how_to_do_without(tmp_path: Pa
 def done(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A project whose stage has run."""
     often = {"bare": 1.0, "masked": 0.5}
-    folder = project(tmp_path_factory.mktemp("project"), 40, per_face=3, with_object=often)
+    folder = project(tmp_path_factory.mktemp("project"), 40, **EVERYTHING | {"per_face": 3, "with_object": often})
     result = run_stage(folder)
     assert result.returncode == 0, result.stderr
     return folder

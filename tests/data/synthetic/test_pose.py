@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 import pytest
 
-from facemask.core.params import RenderParams
 from facemask.data.synthetic.draw import draw_mask
 from facemask.data.synthetic.fabric import HEIGHT, WIDTH, Fabric
 from facemask.data.synthetic.pipeline import draw_on
@@ -14,6 +13,7 @@ from facemask.data.synthetic.pose import Pose, childlike, draw_pose, measure_pos
 from facemask.dataset.synthetic import KINDS, Kind
 from facemask.faces.mesh import CHIN, FOREHEAD, LEFT_EYE, NOSE_TIP, RIGHT_EAR, RIGHT_EYE, Face
 from tests.bare_face import bare_photo, mean_points
+from tests.everything_drawn import everything_drawn
 
 POINTS = mean_points(width=0.6, height=0.52)
 PHOTO = bare_photo(POINTS)
@@ -114,7 +114,7 @@ def test_far_from_the_head_the_background_hardly_moves() -> None:
 
 
 def poses(count: int, points: np.ndarray = POINTS, turned: float = 0.5, **settings: float) -> list[Pose]:
-    params = RenderParams.model_validate(settings)
+    params = everything_drawn(**settings)
     return [draw_pose(points, turned, params, np.random.default_rng([number, 1])) for number in range(count)]
 
 
@@ -155,7 +155,7 @@ def test_every_way_to_wear_a_mask_can_be_drawn_in_every_pose(yaw: int, pitch: in
 
 
 def rows(faces: int, **settings: float) -> list[dict[str, str | int]]:
-    params = RenderParams.model_validate({"per_face": 10, **settings})
+    params = everything_drawn(per_face=10, **settings)
     small = cv2.resize(PHOTO, (64, 64), interpolation=cv2.INTER_AREA)
     fitted = Face((POINTS * 0.4).astype(np.float32), 1.0)
     drawn = [
