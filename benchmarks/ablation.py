@@ -88,7 +88,16 @@ RARE_KINDS = {
         "over_eyes": 0.01,
         "bare": 0.1,
     },
-    "styles": {"face_print": 0.03, "window": 0.02},
+    "styles": {
+        "photographed": 0.4,
+        "surgical": 0.2,
+        "cloth": 0.15,
+        "printed": 0.08,
+        "face_print": 0.03,
+        "cup": 0.07,
+        "window": 0.02,
+        "bandana": 0.05,
+    },
     "dark": 0.15,
     "face_shield": 0.05,
 }
