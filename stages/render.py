@@ -35,7 +35,7 @@ def main() -> None:
     with Archive(path) as archive:
         thumbnails = read_thumbnails(archive, choose_shown(outcome.table, SHOWN_PER_KIND))
     titles = {**KIND_TITLES, **OBJECT_TITLES}
-    tiles = {titles[name]: images for name, images in thumbnails.items()}
+    tiles = {titles[name]: images for name, images in thumbnails.items() if images}
     totals = {title: {**counts["kind"], **counts["object"]}[name] for name, title in titles.items()}
     write_bytes(Path("data/rendered.jpg"), contact_sheet(tiles, totals))
 
