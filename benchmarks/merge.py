@@ -25,6 +25,7 @@ import yaml
 
 from facemask.core.classes import CLASSES
 from facemask.dataset.archive import write_archive
+from facemask.dataset.manifest import CATALOGUE, LEFT_OUT
 
 ROOT = Path(__file__).parents[1]
 BASES = 20
@@ -74,8 +75,7 @@ def main() -> None:
         environment = os.environ | {"PYTHONPATH": str(ROOT)}
         subprocess.run([sys.executable, str(ROOT / "stages/merge.py")], cwd=project, env=environment, check=True)
         seconds = time.perf_counter() - start
-        summary = json.loads((project / "metrics/data.json").read_text(encoding="utf-8"))
-    files = summary["images"] + summary["left_out"]["total"]
+        files = len(CATALOGUE.read(project / "data/images.csv")) + len(LEFT_OUT.read(project / "data/left_out.csv"))
     unit = 1 if sys.platform == "darwin" else 1024  # bytes on macOS, kilobytes on Linux
     megabytes = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 2**20
     print(f"{files} files in {seconds:.1f} s: {files / seconds:.0f} a second, peak {megabytes:.0f} MB")
