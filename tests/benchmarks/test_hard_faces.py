@@ -81,6 +81,7 @@ def test_it_prints_a_row_for_each_object_and_the_same_again(project: Path, capsy
         ["| `without_mask`", "beard"],
         ["| `without_mask`", "spectacles"],
         ["| `without_mask`", "sheet of paper"],
+        ["| `with_mask`", "spectacles"],
         ["| `without_mask`", "**all that training draws**"],
         ["| `without_mask`", "**all that it never draws**"],
     ]
