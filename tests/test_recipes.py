@@ -87,7 +87,7 @@ def test_slurm_tasks_that_are_not_one_a_node_are_refused(tmp_path: Path) -> None
     assert (done.returncode, done.stderr) == (1, "error: 2 nodes and 4 tasks: start one task a node\n")
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_a_slurm_job_of_two_nodes_trains_what_one_process_trains_and_dvc_knows_it(
     one_process: Path, tmp_path: Path
 ) -> None:
@@ -157,7 +157,7 @@ def test_a_ray_job_of_two_nodes_trains_what_one_process_trains(
     assert_the_same_training(project, one_process)
 
 
-@pytest.mark.slow
+@pytest.mark.nightly
 def test_queued_experiments_run_and_their_figures_are_shown_side_by_side(tmp_path: Path) -> None:
     project = make_pipeline(tmp_path)
     dvc(project, "exp", "run", "--queue", "--name", "seed", "-S", "train.seed=2,4")
