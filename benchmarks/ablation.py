@@ -182,10 +182,11 @@ def figures(rows: pd.DataFrame) -> dict[str, float]:
 
 def run(variant: str, table: pd.DataFrame, params: Params, work: Path) -> pd.DataFrame:
     """Train one variant and predict what was left out; return the rows of `test` with the column `prediction`."""
+    if variant == LINEAR:  # learns from images as they are
+        with Archive(IMAGES) as images:
+            return run_linear(table, linear_features(images, table, params.train), params.train)
     drawn, rendered = _drawn(table, params, work)
     with Archive(IMAGES) as images, Archive(drawn) as pictures, tempfile.TemporaryDirectory() as states:
-        if variant == LINEAR:
-            return run_linear(table, linear_features(images, table, params.train), params.train)
         from facemask.models.tensorflow import keras
 
         keras.backend.clear_session()  # or each model stays in memory
