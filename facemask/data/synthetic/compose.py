@@ -11,7 +11,7 @@ from facemask.data.synthetic.mask_geometry import Frame, Points
 from facemask.faces import mesh as lm
 
 _SHIFT = 4  # binary digits after the point
-CANVAS_FACE = 250  # pixels: faces are painted about so wide, then shrunk
+_CANVAS_FACE = 250  # pixels: faces are painted about so wide, then shrunk
 OVAL = (10, 338, 297, 332, 284, 251, 389, 356, 454, 323, 361, 288, 397, 365, 379, 378, 400, 377,
          152, 148, 176, 149, 150, 136, 172, 58, 132, 93, 234, 127, 162, 21, 54, 103, 67, 109)  # fmt: skip
 
@@ -110,6 +110,11 @@ class Layer:
     opacity: Map
 
 
+def canvas_scale(frame: Frame) -> int:
+    """Return how many times finer than the photograph a canvas for a face is."""
+    return int(np.clip(round(_CANVAS_FACE / frame.width), 1, 4))
+
+
 def look(shape: tuple[int, int], frame: Frame, sheet: Points, light: Light, before: Points | None = None) -> View:
     """Find where in the photograph the sheet is seen.
 
@@ -120,7 +125,7 @@ def look(shape: tuple[int, int], frame: Frame, sheet: Points, light: Light, befo
         light: of the photograph, for its blur.
         before: (n, 2) corners, in pixels, of a convex part of the face that stands before the cloth, if there is one.
     """
-    scale = int(np.clip(round(CANVAS_FACE / frame.width), 1, 4))
+    scale = canvas_scale(frame)
     seen = frame.to_picture(sheet)
     normals = _normals(seen)
     canvas = _silhouette(seen[..., :2], _towards(normals), shape, scale)

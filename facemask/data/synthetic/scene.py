@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from facemask.data.synthetic.compose import CANVAS_FACE, Layer, Light, film, measure_light
+from facemask.data.synthetic.compose import Layer, Light, canvas_scale, film, measure_light
 from facemask.data.synthetic.fabric import Image, Map
 from facemask.data.synthetic.mask_geometry import Frame, Points, face_frame
 
@@ -79,7 +79,7 @@ def look_at(image: Image, points: NDArray[np.floating], rng: np.random.Generator
     """
     frame = face_frame(points)
     light = measure_light(image, points, rng)
-    scale = int(np.clip(round(CANVAS_FACE / frame.width), 1, 4))
+    scale = canvas_scale(frame)
     height, width = image.shape[0] * scale, image.shape[1] * scale
     soft = cv2.GaussianBlur(image.astype(np.float32) / 255, (0, 0), 0.02 * frame.width)
     return Scene(
