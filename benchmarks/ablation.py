@@ -72,11 +72,11 @@ LIGHT = {"darker": 0, "brighter": 0, "contrast": 0, "colour": 0, "gamma": 0, "si
 CAMERA = {"blur": 0, "motion": 0, "low_resolution": 0, "noise": 0, "jpeg": 0}
 USUAL = {**GEOMETRY, **LIGHT, **CAMERA, "occlusion": 0, "zoom_in": 0.2, "zoom_out": 0.2, "shear": 10}
 
-# Of the drawing.
-RARE_KINDS = {
+# Of the drawing; all but objects is off in params.yaml.
+NO_OBJECTS = {"with_object": {"bare": 0, "masked": 0}}
+KINDS = {
     "kinds": {
-        "right": 0.24,
-        "right_low": 0.1,
+        "right": 0.34,
         "nose_out": 0.16,
         "nose_just_out": 0.15,
         "mouth_out": 0.06,
@@ -87,7 +87,10 @@ RARE_KINDS = {
         "forehead": 0.01,
         "over_eyes": 0.01,
         "bare": 0.1,
-    },
+    }
+}
+LOW_ON_NOSE = {"kinds": KINDS["kinds"] | {"right": 0.24, "right_low": 0.1}}
+STYLES = {
     "styles": {
         "photographed": 0.4,
         "surgical": 0.2,
@@ -101,20 +104,23 @@ RARE_KINDS = {
     "dark": 0.15,
     "face_shield": 0.05,
 }
-HEADS = {"turned": 0.5, "turned_photographs": 300, "childlike": 0.15}
-OBJECTS = {"with_object": {"bare": 0.5, "masked": 0.15}}
+TURNED_FACES = {"turned": 0.5, "childlike": 0.15}
+TURNED = {**TURNED_FACES, "turned_photographs": 300}
 
 # What each row changes in params.yaml.
 VARIANTS: dict[str, dict[str, Any]] = {
     LINEAR: {},
     CHOSEN: {},
     "no drawn masks": {"render": {"faces": 0}},
-    "rare kinds of masks too": {"render": RARE_KINDS},
-    "turned heads": {"render": HEADS},
-    "objects": {"render": OBJECTS},
-    "rare kinds and turned heads": {"render": {**RARE_KINDS, **HEADS}},
-    "rare kinds and objects": {"render": {**RARE_KINDS, **OBJECTS}},
-    "rare kinds, turned heads and objects": {"render": {**RARE_KINDS, **HEADS, **OBJECTS}},
+    "no objects": {"render": NO_OBJECTS},
+    "rare kinds too": {"render": KINDS},
+    "rare styles too": {"render": STYLES},
+    "turned faces too": {"render": TURNED_FACES},
+    "rare kinds instead of objects": {"render": {**KINDS, **NO_OBJECTS}},
+    "rare styles instead of objects": {"render": {**STYLES, **NO_OBJECTS}},
+    "turned faces instead of objects": {"render": {**TURNED_FACES, **NO_OBJECTS}},
+    "turned faces and photographs instead of objects": {"render": {**TURNED, **NO_OBJECTS}},
+    "all that can be drawn": {"render": {**LOW_ON_NOSE, **STYLES, **TURNED}},
     "usual augmentation (zoom, shear, flip)": {"train": {"augmentation": USUAL}},
     "no varied crops": {"train": {"augmentation": GEOMETRY}},
     "no varied light": {"train": {"augmentation": LIGHT}},

@@ -297,8 +297,8 @@ class WithObjectParams(Settings):
         masked: share of the drawn masks that have one.
     """
 
-    bare: Fraction = 0
-    masked: Fraction = 0
+    bare: Fraction = 0.5
+    masked: Fraction = 0.15
 
 
 class RenderParams(Settings):
