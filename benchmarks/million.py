@@ -336,8 +336,7 @@ STEPS: dict[str, Step] = {
 LIMITS = (
     Limit("report/report.html", 5, "MB"),
     Limit("report/report.md", 0.1, "MB"),
-    Limit("metrics/*.json", 0.1, "MB"),
-    Limit("metrics/details/*.json", 0.1, "MB"),
+    Limit("metrics", 0.1, "MB"),
     Limit("plots/*.csv", 0.5, "MB"),
     Limit("dvc status", 10, "s"),
 )
