@@ -249,7 +249,7 @@ def run_group(_: int) -> None:
     from facemask.data.duplicates import grouping
 
     links = pd.read_csv(".drawn_links.csv")
-    _replace(grouping, "find_links", lambda *_: links)
+    _replace(grouping, "find_links", lambda *_, **__: links)
     _stage("group")
 
 
