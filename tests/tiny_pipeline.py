@@ -76,7 +76,7 @@ import csv, json, pathlib, yaml
 wrong = yaml.safe_load(open("params.yaml"))["train"]["seed"] - 1
 labels = ("mask_weared_incorrect", "with_mask", "without_mask")
 rows = [["id", "part", "source", "group", "label", "prediction", *(f"p_{label}" for label in labels)]]
-answers = [["id", "group", "label", "prediction", "confidence", "sha256"]]
+answers = [["image", "sha256", "group", "label", "prediction", "confidence", "id"]]
 confusion = {actual: dict.fromkeys(labels, 0) for actual in labels}
 for row in csv.DictReader(open("data/split.csv")):
     source, label, number = row["id"].removesuffix(".jpg").split("/")
@@ -84,7 +84,7 @@ for row in csv.DictReader(open("data/split.csv")):
     confusion[label][said] += 1
     shares = [0.9 if said == one else 0.05 for one in labels]
     rows.append([row["id"], "test", source, f"{source}-{label}-{number}", label, said, *shares])
-    answers.append([row["id"], rows[-1][3], label, said, 0.9, f"content of {row['id']}"])
+    answers.append([row["id"], "", rows[-1][3], labels.index(label), labels.index(said), 0.9, row["id"]])
 for folder in ("metrics", "plots", "report"):
     pathlib.Path(folder).mkdir(exist_ok=True)
 for path, table in (("data/predictions.csv", rows), ("metrics/answers.csv", answers)):

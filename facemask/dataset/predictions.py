@@ -7,14 +7,17 @@
 | `p_<class>` | the calibrated probability of each class |
 
 What a comparison of two models needs of it stands in git as well, so that nobody needs the data or a remote to review a
-change: `metrics/answers.csv`, a row for each image of test. Of more than `MOST_ANSWERS` images it has those of as many
-photographs as fit, the first in the order of a hash: the same ones in every revision, as far as it has them.
+change: `metrics/answers.csv`, a row for each image of test, in short, so that it stays below 100 KB. Of more than
+`MOST_ANSWERS` images it has a few of each of so many photographs, the first in the order of a hash: the same ones in
+every revision, as far as it has them.
 
 | column | meaning |
 | --- | --- |
-| `id`, `group`, `label`, `prediction` | as above |
-| `confidence` | the probability of `prediction` |
-| `sha256` | of the image file, in hex |
+| `image` | first digits of the SHA-256 of the `id`, in hex |
+| `sha256` | first digits of the SHA-256 of the image file, in hex |
+| `group` | a number, equal for copies of one photograph; another one in each revision |
+| `label`, `prediction` | numbers of the classes, from 0, in the order of their names |
+| `confidence`, `id` | the probability of `prediction`, and the name; "" unless it is one of the surest wrong answers |
 """
 
 import hashlib
@@ -32,9 +35,13 @@ PREDICTIONS = TableSchema(
     text_columns("id", "part", "source", "group", "label", "prediction") | dict.fromkeys(PROBABILITIES, "float64"),
     stage="evaluate",
 )
-MOST_ANSWERS = 20_000  # images, 4 MB
+MOST_ANSWERS = 2_400  # images, 67 KB
+MOST_NAMED = 150  # wrong answers, mostly below 15 KB
+_MOST_COPIES = 4  # of a photograph of which there may be thousands, where there is no room for all
+CONTENT_DIGITS = 6  # a changed file goes unnoticed once in 16 million
+_IMAGE_DIGITS = 10  # two of so many names are taken for one in one set of 400,000
 ANSWERS = TableSchema(
-    {**text_columns("id", "group", "label", "prediction"), "confidence": "float64", "sha256": "str"}, stage="evaluate"
+    text_columns("image", "sha256", "group", "label", "prediction", "confidence", "id"), stage="evaluate"
 )
 
 
@@ -46,19 +53,37 @@ def write_answers(path: Path, predictions: pd.DataFrame, manifest: pd.DataFrame)
         predictions: those of test, as `PREDICTIONS.read` returns them.
         manifest: with the columns `id` and `sha256` of at least these images.
     """
-    predictions = _for_git(predictions)
-    answers = predictions.assign(confidence=np.round(chosen_probability(predictions), 4))
-    ANSWERS.write(path, answers.merge(manifest[["id", "sha256"]], on="id", validate="one_to_one"))
+    rows = _for_git(predictions).merge(manifest[["id", "sha256"]], on="id", validate="one_to_one")
+    confidence = pd.Series(np.round(chosen_probability(rows), 4), rows.index)
+    named = confidence[~is_right(rows)].nlargest(MOST_NAMED).index
+    short = {
+        "image": rows["id"].map(image_key),
+        "sha256": rows["sha256"].str[:CONTENT_DIGITS],
+        "group": pd.factorize(rows["group"])[0],
+        "label": truth_of(rows),
+        "prediction": pd.Index(CLASSES).get_indexer(rows["prediction"]),
+        "confidence": confidence[named].astype(str),
+        "id": rows.loc[named, "id"],
+    }
+    ANSWERS.write(path, pd.DataFrame(short, index=rows.index).fillna(""))
+
+
+def image_key(name: str) -> str:
+    """Return what stands in `metrics/answers.csv` for the `id` of an image."""
+    return _hash(name)[:_IMAGE_DIGITS]
 
 
 def _for_git(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Choose whole photographs of `MOST_ANSWERS` images at most; the rows stay in order."""
+    """Choose `MOST_ANSWERS` images at most, a few of each photograph; the rows stay in order."""
     if len(predictions) <= MOST_ANSWERS:
         return predictions
-    sizes = predictions["group"].value_counts()
-    place = {group: hashlib.sha256(group.encode()).digest() for group in sizes.index}
-    ordered = sizes.loc[sorted(sizes.index, key=place.__getitem__)]
-    return predictions[predictions["group"].isin(ordered.index[ordered.cumsum() <= MOST_ANSWERS])]
+    keys = predictions[["group", "id"]].map(_hash).sort_values(["group", "id"])
+    few = keys[keys.groupby("group").cumcount() < _MOST_COPIES]
+    return predictions.loc[few.index[:MOST_ANSWERS].sort_values()]
+
+
+def _hash(name: str) -> str:
+    return hashlib.sha256(name.encode()).hexdigest()
 
 
 def with_probabilities(table: pd.DataFrame, probabilities: NDArray[np.float32]) -> pd.DataFrame:

@@ -42,7 +42,7 @@ from scipy.stats import t as student_t
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.dataset.predictions import ANSWERS, photograph_weights
+from facemask.dataset.predictions import ANSWERS, CONTENT_DIGITS, image_key, photograph_weights
 from facemask.evaluation.bootstrap import (
     NORMAL,
     REPLICATES,
@@ -62,6 +62,8 @@ LEVEL = 0.05
 FLIPS = 10_000
 
 SIDES = ("before", "after")
+
+_NUMBERED = {str(number): name for number, name in enumerate(CLASSES)}
 
 
 class IncomparableError(FacemaskError):
@@ -133,7 +135,8 @@ class Pairs:
     """The test images that two revisions have in common, with both answers.
 
     Attributes:
-        images: one row per image; columns `id`, `label`, `group` (the photograph), `sha256` (of the file, "" where not
+        images: one row per image; columns `id` (a hash of it where not known, which is never so of the surest mistakes
+            of a model), `label`, `group` (the photograph), `sha256` (the first digits of that of the file, "" where not
             known), `before` and `after` (the predicted classes), `confidence_before` and `confidence_after` (their
             probabilities; NaN where not known).
         photographs_known: whether a revision says which images are copies; if not, each image counts as a photograph.
@@ -158,7 +161,7 @@ class Change:
     """A photograph that is classified correctly by one model and wrong by the other.
 
     Attributes:
-        id, sha256: of its first image that is; the hash is "" where not known.
+        id, sha256: of its first image that is, as in `Pairs`.
         label: what it shows.
         before, after: the answers.
         confidence: probability of the wrong answer; NaN where not known.
@@ -213,19 +216,24 @@ def read_test(revision: Revision) -> pd.DataFrame:
     It stands in git. Revisions older than that file are read from their tables in DVC.
 
     Returns:
-        Columns `id`, `label`, `prediction`, `confidence` (float64, NaN where not known), `group` and `sha256` (of the
-        image file). The last two are "" where an older revision does not say.
+        Columns `image` (as in `metrics/answers.csv`), `id`, `label`, `prediction`, `confidence` (float64, NaN where not
+        known), `group` and `sha256` (the first digits of that of the image file). `id`, `group` and `sha256` are ""
+        where the revision does not say.
 
     Raises:
         FacemaskError: the revision's answers cannot be read; the message says what to do.
     """
     path = "metrics/answers.csv"
     try:
-        table = read_csv(revision, path, ANSWERS.columns)
+        table = read_csv(revision, path, [name for name in ANSWERS.columns if name != "image"])
         table["confidence"] = pd.to_numeric(table["confidence"], errors="coerce")
     except MissingFileError:
         path = "data/predictions.csv"
         table = _read_older(revision, path)
+    if "image" not in table:  # older revisions name all images, and give hashes and classes in full
+        table["image"] = table["id"].map(image_key)
+    table["sha256"] = table["sha256"].str[:CONTENT_DIGITS]
+    table = table.replace(dict.fromkeys(("label", "prediction"), _NUMBERED))
     for column in ("label", "prediction"):
         unknown = sorted(set(table[column]) - set(CLASSES))
         if unknown:
@@ -233,7 +241,7 @@ def read_test(revision: Revision) -> pd.DataFrame:
                 f"{path} of {revision.name} has {column}s that are not classes ({', '.join(unknown)}); "
                 f"{_another(revision)}"
             )
-    if table["id"].duplicated().any():
+    if table["image"].duplicated().any():
         raise FacemaskError(f"{path} of {revision.name} lists images twice; {_another(revision)}")
     if table.empty:
         raise FacemaskError(f"{path} of {revision.name} has no test image: run `dvc repro`, and commit what it makes")
@@ -283,7 +291,7 @@ def pair(before: pd.DataFrame, after: pd.DataFrame) -> Pairs:
     Raises:
         IncomparableError: no image is left.
     """
-    both = before.merge(after, on="id", suffixes=("_before", "_after"), validate="one_to_one")
+    both = before.merge(after, on="image", suffixes=("_before", "_after"), validate="one_to_one")
     relabelled = both["label_before"] != both["label_after"]
     known = (both["sha256_before"] != "") & (both["sha256_after"] != "")
     replaced = known & (both["sha256_before"] != both["sha256_after"]) & ~relabelled
@@ -297,10 +305,10 @@ def pair(before: pd.DataFrame, after: pd.DataFrame) -> Pairs:
     named = [column for column in ("group_after", "group_before") if (kept[column] != "").all()]
     images = pd.DataFrame(
         {
-            "id": kept["id"],
+            "id": _first_given(kept["id_after"], kept["id_before"], kept["image"]),
             "label": kept["label_after"],
-            "group": kept[named[0] if named else "id"],
-            "sha256": kept["sha256_after"].where(kept["sha256_after"] != "", kept["sha256_before"]),
+            "group": kept[named[0] if named else "image"],
+            "sha256": _first_given(kept["sha256_after"], kept["sha256_before"]),
             "before": kept["prediction_before"],
             "after": kept["prediction_after"],
             "confidence_before": kept["confidence_before"],
@@ -316,6 +324,11 @@ def pair(before: pd.DataFrame, after: pd.DataFrame) -> Pairs:
         relabelled=int(relabelled.sum()),
         replaced=int(replaced.sum()),
     )
+
+
+def _first_given(column: pd.Series, *others: pd.Series) -> pd.Series:
+    """Return text, where it is "" that of the next column."""
+    return column.where(column != "", _first_given(*others)) if others else column
 
 
 def read_spread(before: Revision, after: Revision) -> TrainingSpread | None:

@@ -304,7 +304,7 @@ def read_changed(archive: Path, comparison: Comparison) -> dict[str, bytes]:
 
 
 def _is_the_one(data: bytes, sha256: str) -> bool:
-    return not sha256 or hashlib.sha256(data).hexdigest() == sha256
+    return hashlib.sha256(data).hexdigest().startswith(sha256)
 
 
 def title(difference: Difference) -> str:

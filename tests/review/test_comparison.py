@@ -66,12 +66,14 @@ def table_of(images: dict[str, str], **changes: dict[str, str]) -> pd.DataFrame:
     table["confidence"] = 0.9
     table["group"] = "g" + table["id"]
     table["sha256"] = "hash of " + table["id"]
+    table["image"] = "image " + table["id"]
     for column, values in changes.items():
         table[column] = table["id"].map(values).fillna(table[column])
     return table
 
 
 THREE = {"a": WITH, "b": WITHOUT, "c": WORN_WRONG}
+APART = {f"image {name}" for name in THREE}
 
 
 def test_the_figures_are_those_of_both_models_on_the_same_images() -> None:
@@ -189,6 +191,11 @@ def test_the_interval_of_bonett_and_price_is_that_of_their_formula() -> None:
     assert bonett_price(0, 0, 100)[1] == pytest.approx(0.0272, abs=1e-4)
 
 
+def test_two_thousand_photographs_of_which_two_in_a_hundred_differ_tell_a_difference_to_0_6_points() -> None:
+    low, high = bonett_price(better=0.01, worse=0.01, number=2000)
+    assert (low, high) == (pytest.approx(-0.006, abs=5e-4), pytest.approx(0.006, abs=5e-4))
+
+
 def test_photographs_that_changed_are_listed_once_the_surest_mistakes_first() -> None:
     images = images_of(*worse(WITH, 3, copies=2), *better(WITHOUT, 1), *unchanged(WITH, 9))
     images.loc[images["group"] == "g1", "confidence_after"] = 0.95
@@ -225,10 +232,15 @@ def test_where_the_pictures_are_not_known_they_are_taken_for_the_same_and_that_i
 def test_what_is_one_photograph_is_said_by_the_later_revision_else_the_earlier_else_by_none() -> None:
     unknown = dict.fromkeys(THREE, "")
     old, new = dict.fromkeys(THREE, "old"), dict.fromkeys(THREE, "new")
-    for before, after, expected in ((old, new, {"new"}), (old, unknown, {"old"}), (unknown, unknown, {"a", "b", "c"})):
+    for before, after, expected in ((old, new, {"new"}), (old, unknown, {"old"}), (unknown, unknown, APART)):
         pairs = pair(table_of(THREE, group=before), table_of(THREE, group=after))
         assert set(pairs.images["group"]) == expected
-        assert pairs.photographs_known == (expected != {"a", "b", "c"})
+        assert pairs.photographs_known == (expected != APART)
+
+
+def test_images_are_called_by_the_name_that_either_revision_gives_else_by_a_hash() -> None:
+    pairs = pair(table_of(THREE, id={"a": "", "b": ""}), table_of(THREE, id={"a": "", "c": ""}))
+    assert list(pairs.images["id"]) == ["image a", "b", "c"]
 
 
 def test_revisions_without_a_common_test_image_are_refused() -> None:

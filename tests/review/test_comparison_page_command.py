@@ -23,7 +23,7 @@ from facemask.review.comparison_page import Compared, compare_revisions, html, m
 from facemask.review.revisions import Revision
 from tests.commands import facemask
 from tests.report.pages import Page
-from tests.revisions_project import commit_run, git, make_project, predictions, push, wrong
+from tests.revisions_project import commit_run, content_of, git, make_project, predictions, push, wrong
 
 pytestmark = pytest.mark.slow  # runs real dvc repositories
 
@@ -127,7 +127,21 @@ def test_a_fork_without_any_remote_is_compared_by_the_answers_in_git(project: Pa
     assert text(compared(project, "before", "after")).splitlines()[:1] == older
     before, after = (read_test(Revision(project, rev)) for rev in ("before", "after"))
     assert list(before.columns) == list(after.columns)
-    assert before["confidence"].eq(0.9).all()
+    assert before["id"].eq("").all()
+    assert sorted(after["id"][after["id"] != ""]) == sorted(LOSS)
+    assert after.loc[after["id"] != "", "confidence"].eq(0.9).all()
+    from_tables = read_test(Revision(project, "bad"))
+    same = ["image", "sha256", "label", "prediction"]
+    pd.testing.assert_frame_equal(after[same], from_tables[same])
+
+
+def test_answers_that_name_every_image_as_they_once_did_are_compared_with_those_in_short(project: Path) -> None:
+    commit_run(project, predictions({}), "short", SETTINGS, answers=True)
+    table = predictions(LOSS)[["id", "group", "label", "prediction"]].assign(confidence=0.9)
+    table.assign(sha256=table["id"].map(content_of)).to_csv(project / "metrics" / "answers.csv", index=False)
+    in_full = text(compared(project, "short", None))
+    assert in_full.splitlines()[0] == text(compared(project, "good", "bad")).splitlines()[0]
+    git(project, "checkout", "--", "metrics")
 
 
 def test_an_older_run_whose_predictions_name_no_photographs_is_compared_by_those_of_the_other(project: Path) -> None:

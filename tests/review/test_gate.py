@@ -136,7 +136,7 @@ def test_where_the_earlier_revision_has_no_gate_nothing_may_fall(project: Path) 
 
 @pytest.mark.slow
 def test_a_change_without_a_single_answer_does_not_pass(project: Path) -> None:
-    write_text(project / "metrics" / "answers.csv", "id,group,label,prediction,confidence,sha256\n")
+    write_text(project / "metrics" / "answers.csv", "image,sha256,group,label,prediction,confidence,id\n")
     done = gate(project, "good", "--if-comparable")
     (project / "metrics" / "answers.csv").unlink()
     assert (done.returncode, done.stdout) == (1, "")

@@ -18,7 +18,7 @@ from facemask.review.review import Curve, Review, html, markdown, mermaid, revie
 from facemask.review.revisions import Revision
 from tests.commands import facemask
 from tests.report.pages import Page
-from tests.revisions_project import commit_run, git, make_project, predictions, push, wrong
+from tests.revisions_project import commit_run, content_of, git, make_project, predictions, push, wrong
 
 pytestmark = pytest.mark.slow  # runs real dvc repositories
 
@@ -38,7 +38,7 @@ def counts(images: int) -> dict[str, Any]:
 
 def commit(project: Path, table: pd.DataFrame, tag: str, settings: Mapping[str, Any]) -> None:
     """Commit a run with the answers that stand in git."""
-    contents = pd.DataFrame({"id": table["id"], "sha256": "content of " + table["id"]})
+    contents = pd.DataFrame({"id": table["id"], "sha256": table["id"].map(content_of)})
     write_answers(project / "metrics" / "answers.csv", table, contents)
     commit_run(project, table, tag, settings)
 

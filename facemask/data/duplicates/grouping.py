@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
 import pandas as pd
 from scipy.cluster.hierarchy import DisjointSet
 from threadpoolctl import threadpool_limits
@@ -166,33 +167,41 @@ def connect(table: pd.DataFrame, links: pd.DataFrame) -> pd.Series:
         str, with the index of `table`: the name of the image's group, made of the smallest SHA-256 in it, so that it
         depends on the members of the group alone. Files of equal bytes are in one group.
     """
-    content = table.set_index("id")["sha256"]
-    groups = DisjointSet(sorted(set(content)))
-    witnesses: dict[tuple[str, str], float] = {}  # two pictures, linked as they are and mirrored, are one witness
-    for first, second, agreement in zip(
-        links["first"].map(content), links["second"].map(content), links["agreement"], strict=True
-    ):
-        pair = (min(first, second), max(first, second))
-        witnesses[pair] = max(agreement, witnesses.get(pair, 0.0))
-    best_first = sorted(witnesses.items(), key=lambda witness: (-witness[1], witness[0]))
-    while _join_linked(groups, best_first):
-        pass  # each group that grew may now be one to which others belong
-    names = {member: "g" + min(subset)[:16] for subset in groups.subsets() for member in subset}
-    return table["sha256"].map(names).rename("group")
+    numbers, contents = pd.factorize(table["sha256"], sort=True)
+    of_id = pd.Series(numbers, table["id"])
+    ends = np.sort(np.column_stack([of_id[links[end]].to_numpy(np.int64) for end in ("first", "second")]), axis=1)
+    witnesses = pd.DataFrame({"first": ends[:, 0], "second": ends[:, 1], "agreement": links["agreement"].to_numpy()})
+    witnesses = witnesses.sort_values(["agreement", "first", "second"], ascending=[False, True, True])
+    # Two pictures, linked as they are and mirrored, are one witness.
+    best_first = list(witnesses.drop_duplicates(["first", "second"]).itertuples(index=False, name=None))
+    groups = DisjointSet(range(len(contents)))
+    before = 0
+    while groups.n_subsets != before:  # each group that grew may now be one to which others belong
+        before = groups.n_subsets
+        best_first = _join_linked(groups, best_first)
+    every = np.arange(len(contents))
+    roots = np.array([groups[number] for number in every], np.int64)
+    smallest = every.copy()
+    np.minimum.at(smallest, roots, every)
+    names = pd.Series(contents[smallest[roots[numbers]]], table.index, "str", name="group")
+    return "g" + names.str[:16]
 
 
-def _join_linked(groups: DisjointSet, links: Sequence[tuple[tuple[str, str], float]]) -> bool:
-    """Go through the links once, best first; say whether any groups were joined."""
-    evidence: defaultdict[tuple[str, str], float] = defaultdict(float)
-    grown = False
-    for (first, second), agreement in links:
-        if groups.connected(first, second):
+def _join_linked(groups: DisjointSet, links: Sequence[tuple[int, int, float]]) -> list[tuple[int, int, float]]:
+    """Go through the links once, best first, and join groups; return the links that join none."""
+    evidence: defaultdict[tuple[int, int], float] = defaultdict(float)
+    left = []
+    for link in links:
+        one, other, agreement = groups[link[0]], groups[link[1]], link[2]
+        if one == other:
             continue
-        pair = (min(groups[first], groups[second]), max(groups[first], groups[second]))
-        evidence[pair] += _weight(agreement, *sorted((groups.subset_size(first), groups.subset_size(second))))
+        pair = (min(one, other), max(one, other))
+        evidence[pair] += _weight(agreement, *sorted((groups.subset_size(one), groups.subset_size(other))))
         if evidence[pair] >= 1:
-            grown |= groups.merge(first, second)
-    return grown
+            groups.merge(one, other)
+        else:
+            left.append(link)
+    return left
 
 
 def _weight(agreement: float, smaller: int, larger: int) -> float:

@@ -19,9 +19,11 @@ from facemask.engine import local
 
 COLUMNS = ("first", "second", "mirrored", "score")
 
-_CELLS = 256  # words of the upper level
+# The vocabulary grows with the pictures, so that a word is found in equally many of them however many there are, and
+# time hardly grows faster than they do. Both levels grow by the root, beyond 25,000 pictures.
+_FEWEST_CELLS = 256  # words of the upper level
+_WORDS_PER_CELL = 4  # times the number of cells
 _DESCRIPTORS_PER_WORD = 12
-_MOST_WORDS = 1024  # below one cell
 _AXES = 32
 _SAMPLE = 40_000
 _LEAST_SCORE = 0.03  # below it lie half of the pairs of 7,200 pictures, and 2 in 1,000 of the copies
@@ -97,11 +99,12 @@ class _Vocabulary:
         self._mean = sample.mean(axis=0)
         _, axes = np.linalg.eigh(np.cov(sample - self._mean, rowvar=False))
         self._axes = axes[:, ::-1][:, :_AXES].astype(np.float32)
-        self._cells = self._project(sample[:_CELLS])
-        cells = np.empty(descriptors.length, np.min_scalar_type(_CELLS - 1))
+        words = descriptors.length / _DESCRIPTORS_PER_WORD
+        self._cells = self._project(sample[: max(int(np.sqrt(words / _WORDS_PER_CELL)), _FEWEST_CELLS)])
+        cells = np.empty(descriptors.length, np.min_scalar_type(len(self._cells) - 1))
         for rows in blocks:
             cells[rows] = _nearest(self._project(descriptors.read(rows)), self._cells, 1)[:, 0]
-        most = int(np.clip(descriptors.length / _DESCRIPTORS_PER_WORD / len(self._cells), 1, _MOST_WORDS))
+        most = max(int(words / len(self._cells)), 1)
         chosen = [
             rng.permutation(np.flatnonzero(cells == cell))[:most].copy()  # a view would keep all of it in memory
             for cell in range(len(self._cells))
@@ -133,18 +136,15 @@ def _rows(
     descriptors: RowFile,
     blocks: Sequence[slice],
     places: np.ndarray,
-    change: Callable[[np.ndarray], np.ndarray] | None = None,
+    change: Callable[[np.ndarray], np.ndarray] = np.asarray,
 ) -> np.ndarray:
     """Return the rows at `places`, in that order, as `change` makes them; the file is gone through once, by blocks."""
     order = np.argsort(places)
     ends = np.searchsorted(places[order], [0, *(rows.stop for rows in blocks)])
-    taken = []
+    first = change(descriptors.read(slice(0, 1)))
+    result = np.empty((len(places), first.shape[1]), first.dtype)  # filled in place, since it may be large
     for rows, start, stop in zip(blocks, ends[:-1], ends[1:], strict=True):
-        block = descriptors.read(rows)
-        taken.append((change(block) if change else block)[places[order[start:stop]] - rows.start])
-    sorted_rows = np.concatenate(taken)
-    result = np.empty_like(sorted_rows)
-    result[order] = sorted_rows
+        result[order[start:stop]] = change(descriptors.read(rows))[places[order[start:stop]] - rows.start]
     return result
 
 
@@ -170,12 +170,26 @@ def _look_up(
 
 def _nearest(points: np.ndarray, centres: np.ndarray, count: int) -> np.ndarray:
     """Return the positions of the `count` centres nearest to each point, nearest first: (n, count) or fewer."""
-    distances = points @ centres.T
-    distances *= -2
+    distances = (points * np.float32(-2)) @ centres.T
     distances += np.square(centres).sum(axis=1)
     if count == 1:
         return distances.argmin(axis=1)[:, np.newaxis]
     count = min(count, len(centres))
+    nearest = np.empty((len(points), count), np.int64)
+    smallest = np.empty((len(points), count), np.float32)
+    for place in range(count):  # several times faster than a partition
+        nearest[:, place : place + 1] = distances.argmin(axis=1, keepdims=True)
+        smallest[:, place : place + 1] = np.take_along_axis(distances, nearest[:, place : place + 1], axis=1)
+        np.put_along_axis(distances, nearest[:, place : place + 1], np.inf, axis=1)
+    # Of several that are equally near as the last, a partition decides which is taken, as it does in earlier data.
+    tied = distances.min(axis=1) == smallest[:, -1]
+    if tied.any():
+        np.put_along_axis(distances, nearest, smallest, axis=1)
+        nearest[tied] = _partitioned(distances[tied], count)
+    return nearest
+
+
+def _partitioned(distances: np.ndarray, count: int) -> np.ndarray:
     best = np.sort(np.argpartition(distances, count - 1, axis=1)[:, :count], axis=1)
     order = np.argsort(np.take_along_axis(distances, best, axis=1), axis=1, kind="stable")
     return np.take_along_axis(best, order, axis=1)
@@ -210,7 +224,8 @@ class _Index:
         shards = _portioned(words.pictures, portion)
         counts = [words.counts(those, count=1) for those in shards]
         seen = sum(np.bincount(matrix.indices, minlength=matrix.shape[1]) for matrix in counts)
-        self._weights = np.log(words.pictures / np.maximum(seen, 1)).astype(np.float32)
+        weights = np.log(words.pictures / np.maximum(seen, 1)).astype(np.float32)
+        self._weights = sparse.diags(weights).tocsr()
         self._starts = [those.start for those in shards]
         # One after the other, so that there are never two copies of all.
         self._shards = [_weighted(counts.pop(0), self._weights).T.tocsr() for _ in shards]
@@ -244,9 +259,9 @@ class _Index:
         return table.assign(first=ends[:, 0], second=ends[:, 1])[list(COLUMNS)]
 
 
-def _weighted(counts: sparse.csr_matrix, weights: np.ndarray) -> sparse.csr_matrix:
-    """Weight words by their rarity, and make rows of unit length."""
-    matrix = counts.sqrt() @ sparse.diags(weights)
+def _weighted(counts: sparse.csr_matrix, weights: sparse.csr_matrix) -> sparse.csr_matrix:
+    """Weight words by their rarity, which stands on the diagonal of `weights`, and make rows of unit length."""
+    matrix = counts.sqrt() @ weights
     lengths = np.sqrt(np.asarray(matrix.multiply(matrix).sum(axis=1)).ravel())
     return sparse.csr_matrix(sparse.diags(1 / np.maximum(lengths, 1e-9)) @ matrix, dtype=np.float32)
 

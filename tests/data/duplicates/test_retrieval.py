@@ -9,6 +9,7 @@ import pandas as pd
 import pytest
 
 from benchmarks.copies import heavy_copy
+from facemask.data.duplicates import retrieval
 from facemask.data.duplicates.keypoint_file import KeypointFile
 from facemask.data.duplicates.local_features import Keypoints, find_keypoints
 from facemask.data.duplicates.retrieval import COLUMNS, Portions, find_candidates
@@ -70,9 +71,11 @@ def test_of_all_portraits_the_photograph_is_nearly_always_the_best_candidate_of_
     assert np.mean([best == (number, mirror) for best, number in zip(found, asked, strict=True)]) > 0.9
 
 
+@pytest.mark.parametrize("fewest", [256, 4], ids=["as of few pictures", "grown as of many"])
 def test_most_heavy_copies_are_candidates_of_their_photographs(
-    portraits: list[np.ndarray], find: Find, known: list[np.ndarray]
+    portraits: list[np.ndarray], find: Find, known: list[np.ndarray], monkeypatch: pytest.MonkeyPatch, fewest: int
 ) -> None:
+    monkeypatch.setattr(retrieval, "_FEWEST_CELLS", fewest)
     rng = np.random.default_rng(1)
     copies = [find_keypoints(heavy_copy(pixels, rng)).descriptors for pixels in portraits]
     candidates = find([*known, *copies], 10)
