@@ -8,7 +8,7 @@
 Leaves out one source at a time: trains on the others (masks are drawn over their bare faces only), and tests on all
 images of the one left out, at most 8 copies of a photograph, each photograph counting once. `linear` is a logistic
 regression on the pooled features of the frozen backbone, on images as they are and without drawn masks; `chosen` is
-params.yaml; every other row changes one thing in it.
+params.yaml; every other row changes something in it.
 
 A training is a draw, so each row is trained with several seeds, and has mean and standard deviation over them. The last
 column is the difference of balanced accuracy to `chosen` with its 95 % interval, by Student's t and the standard
@@ -297,7 +297,7 @@ def main(arguments: list[str] | None = None) -> None:
         print(table_of(results, source), end="\n\n")
     print(
         f"`ablation.py --epochs {params.train.epochs} --draws {params.train.draws}`, mean and standard deviation over "
-        f"the seeds {', '.join(map(str, given.seeds))}, in per cent, each photograph counting once."
+        f"{len(given.seeds)} seeds at most (no deviation: over one), in per cent, each photograph counting once."
     )
 
 

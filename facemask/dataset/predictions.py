@@ -7,9 +7,9 @@
 | `p_<class>` | the calibrated probability of each class |
 
 What a comparison of two models needs of it stands in git as well, so that nobody needs the data or a remote to review a
-change: `metrics/answers.csv`, a row for each image of test, in short, so that it stays below 100 KB. Of more than
-`MOST_ANSWERS` images it has a few of each of so many photographs, the first in the order of a hash: the same ones in
-every revision, as far as it has them.
+change: `metrics/answers.csv`, a row for each image of test, abbreviated, so that it stays below 100 KB with names of
+usual length. Of more than `MOST_ANSWERS` images it has so many: one of each photograph, then a second one, and so on,
+in the order of a hash, so that revisions have the same ones.
 
 | column | meaning |
 | --- | --- |
@@ -37,9 +37,8 @@ PREDICTIONS = TableSchema(
 )
 MOST_ANSWERS = 2_400  # images, 67 KB
 MOST_NAMED = 150  # wrong answers, mostly below 15 KB
-_MOST_COPIES = 4  # of a photograph of which there may be thousands, where there is no room for all
 CONTENT_DIGITS = 6  # a changed file goes unnoticed once in 16 million
-_IMAGE_DIGITS = 10  # two of so many names are taken for one in one set of 400,000
+_IMAGE_DIGITS = 10  # of 2,400 names, two have equal digits in one of 400,000 sets
 ANSWERS = TableSchema(
     text_columns("image", "sha256", "group", "label", "prediction", "confidence", "id"), stage="evaluate"
 )
@@ -74,12 +73,12 @@ def image_key(name: str) -> str:
 
 
 def _for_git(predictions: pd.DataFrame) -> pd.DataFrame:
-    """Choose `MOST_ANSWERS` images at most, a few of each photograph; the rows stay in order."""
+    """Choose `MOST_ANSWERS` images at most, of as many photographs as possible; the rows stay in order."""
     if len(predictions) <= MOST_ANSWERS:
         return predictions
     keys = predictions[["group", "id"]].map(_hash).sort_values(["group", "id"])
-    few = keys[keys.groupby("group").cumcount() < _MOST_COPIES]
-    return predictions.loc[few.index[:MOST_ANSWERS].sort_values()]
+    turn = keys.groupby("group").cumcount().sort_values(kind="stable")
+    return predictions.loc[turn.index[:MOST_ANSWERS].sort_values()]
 
 
 def _hash(name: str) -> str:

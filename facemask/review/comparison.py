@@ -230,6 +230,8 @@ def read_test(revision: Revision) -> pd.DataFrame:
     except MissingFileError:
         path = "data/predictions.csv"
         table = _read_older(revision, path)
+    if table.empty:
+        raise FacemaskError(f"{path} of {revision.name} has no test image: run `dvc repro`, and commit what it makes")
     if "image" not in table:  # older revisions name all images, and give hashes and classes in full
         table["image"] = table["id"].map(image_key)
     table["sha256"] = table["sha256"].str[:CONTENT_DIGITS]
@@ -243,8 +245,6 @@ def read_test(revision: Revision) -> pd.DataFrame:
             )
     if table["image"].duplicated().any():
         raise FacemaskError(f"{path} of {revision.name} lists images twice; {_another(revision)}")
-    if table.empty:
-        raise FacemaskError(f"{path} of {revision.name} has no test image: run `dvc repro`, and commit what it makes")
     return table[[*ANSWERS.columns]]
 
 

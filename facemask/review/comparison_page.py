@@ -11,6 +11,7 @@ import yaml
 from facemask.core.classes import TITLES
 from facemask.core.flatten import differing
 from facemask.dataset.archive import Archive
+from facemask.dataset.predictions import image_key
 from facemask.presentation.markup import html_environment, markdown_environment, text_table
 from facemask.presentation.table import Table, count, percent, ranged
 from facemask.presentation.thumbnails import LARGE, read_pictures
@@ -298,9 +299,13 @@ def read_changed(archive: Path, comparison: Comparison) -> dict[str, bytes]:
     if not archive.exists():
         return {}
     with Archive(archive) as images:
-        known = set(images.names)
-        there = [one.id for one in changes if one.id in known and _is_the_one(images.read(one.id), one.sha256)]
-        return dict(zip(there, read_pictures(images, there, LARGE), strict=True))
+        names = {key: name for name in images.names for key in (name, image_key(name))}
+        there = {
+            one.id: names[one.id]
+            for one in changes
+            if one.id in names and _is_the_one(images.read(names[one.id]), one.sha256)
+        }
+        return dict(zip(there, read_pictures(images, list(there.values()), LARGE), strict=True))
 
 
 def _is_the_one(data: bytes, sha256: str) -> bool:

@@ -71,10 +71,12 @@ def hashed(name: str) -> str:
     return hashlib.sha256(name.encode()).hexdigest()
 
 
-def test_of_very_many_answers_git_has_the_same_few_of_a_photograph_in_each_revision(tmp_path: Path) -> None:
+def test_of_very_many_answers_git_has_the_same_of_as_many_photographs_as_possible_in_each_revision(
+    tmp_path: Path,
+) -> None:
     first, second = (many_answers(tmp_path, number) for number in (MOST_ANSWERS * 10, MOST_ANSWERS * 10 + 100))
     assert len(first) == MOST_ANSWERS
-    assert set(first["group"].value_counts()) == {4}
+    assert set(first["group"].value_counts()) == {1}
     assert len(set(first["image"]) & set(second["image"])) > 0.98 * MOST_ANSWERS
     assert len(many_answers(tmp_path, MOST_ANSWERS)) == MOST_ANSWERS
 
@@ -82,8 +84,7 @@ def test_of_very_many_answers_git_has_the_same_few_of_a_photograph_in_each_revis
 def test_one_photograph_of_thousands_of_copies_leaves_room_for_the_others(tmp_path: Path) -> None:
     copies = pd.Series(["one"] * MOST_ANSWERS + [f"{number}" for number in range(MOST_ANSWERS)])
     answers = many_answers(tmp_path, len(copies), groups=copies)
-    assert answers["group"].value_counts().max() == 4
-    assert answers["group"].nunique() >= MOST_ANSWERS - 4
+    assert answers["group"].nunique() == len(answers) == MOST_ANSWERS
 
 
 @pytest.mark.parametrize("right", [True, False])
@@ -100,7 +101,7 @@ def test_answers_in_git_say_in_short_what_was_asked_and_answered_and_name_what_i
     asked = table()
     write_answers(tmp_path / "answers.csv", asked, asked.assign(sha256=asked["id"].map(hashed)))
     answers = ANSWERS.read(tmp_path / "answers.csv")
-    assert [f"{hashed(name)[:10]}" for name in asked["id"]] == list(answers["image"])
+    assert [hashed(name)[:10] for name in asked["id"]] == list(answers["image"])
     assert [hashed(name)[:6] for name in asked["id"]] == list(answers["sha256"])
     assert answers[["group", "label", "prediction"]].to_numpy().tolist() == [
         ["0", "0", "0"],

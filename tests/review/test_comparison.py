@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
+from facemask.dataset.predictions import MOST_ANSWERS
 from facemask.evaluation.bootstrap import tally
 from facemask.review.comparison import (
     Comparison,
@@ -191,8 +192,8 @@ def test_the_interval_of_bonett_and_price_is_that_of_their_formula() -> None:
     assert bonett_price(0, 0, 100)[1] == pytest.approx(0.0272, abs=1e-4)
 
 
-def test_two_thousand_photographs_of_which_two_in_a_hundred_differ_tell_a_difference_to_0_6_points() -> None:
-    low, high = bonett_price(better=0.01, worse=0.01, number=2000)
+def test_as_many_photographs_as_git_keeps_of_which_two_in_a_hundred_differ_tell_a_difference_to_0_6_points() -> None:
+    low, high = bonett_price(better=0.01, worse=0.01, number=MOST_ANSWERS)
     assert (low, high) == (pytest.approx(-0.006, abs=5e-4), pytest.approx(0.006, abs=5e-4))
 
 
