@@ -28,7 +28,7 @@ from tests.revisions_project import git, init_dvc
 
 ROOT = Path(__file__).parents[2]
 NO_MODEL = "run `dvc repro` (or `dvc pull export` if there is a DVC remote), or choose another folder with --model"
-ANSWERS = "id,group,label,prediction,confidence,sha256\n"
+ANSWERS = "image,sha256,group,label,prediction,confidence,id\n"
 
 
 @dataclass(frozen=True)
@@ -380,21 +380,21 @@ PROJECT = [
     ),
     Case(
         "compare main",
-        "is invalid (it has no column id, group, label, prediction, confidence, sha256); choose another revision",
+        "is invalid (it has no column sha256, group, label, prediction, confidence, id); choose another revision",
         committed(file("metrics/answers.csv", "nonsense\n")),
     ),
     Case(
         "compare main",
-        "error: metrics/answers.csv of the work tree has labels that are not classes (cat); run `dvc repro evaluate`",
+        "error: metrics/answers.csv of the work tree has labels that are not classes (7); run `dvc repro evaluate`",
         files(
-            committed(file("metrics/answers.csv", f"{ANSWERS}a,g,with_mask,with_mask,0.9,x\n")),
-            file("metrics/answers.csv", f"{ANSWERS}a,g,cat,with_mask,0.9,x\n"),
+            committed(file("metrics/answers.csv", f"{ANSWERS}a,x,0,1,1,,\n")),
+            file("metrics/answers.csv", f"{ANSWERS}a,x,0,7,1,,\n"),
         ),
     ),
     Case(
         "compare main",
         "lists images twice; choose another revision",
-        committed(file("metrics/answers.csv", ANSWERS + "a,g,with_mask,with_mask,0.9,x\n" * 2)),
+        committed(file("metrics/answers.csv", ANSWERS + "a,x,0,1,1,,\n" * 2)),
     ),
     Case(
         "compare main",
@@ -402,16 +402,24 @@ PROJECT = [
         committed(file("metrics/answers.csv", ANSWERS)),
     ),
     Case(
+        "compare main",
+        "metrics/answers.csv of the work tree has labels that are not classes (cat); run `dvc repro evaluate`",
+        files(
+            committed(file("metrics/answers.csv", f"{ANSWERS}a,x,0,1,1,,\n")),
+            file("metrics/answers.csv", "id,group,label,prediction,confidence,sha256\na,g,cat,with_mask,0.9,x\n"),
+        ),
+    ),
+    Case(
         "compare main --html taken/page.html",
         "error: taken/page.html cannot be used (taken is no folder): choose another name or folder",
-        files(committed(file("metrics/answers.csv", f"{ANSWERS}a,g,with_mask,with_mask,0.9,x\n")), file("taken")),
+        files(committed(file("metrics/answers.csv", f"{ANSWERS}a,x,0,1,1,,\n")), file("taken")),
     ),
     Case(
         "gate main",
         "is invalid (accuracy: Input should be greater than or equal to 0); correct it there",
         committed(
             settings(gate__accuracy=-1),
-            file("metrics/answers.csv", f"{ANSWERS}a,g,with_mask,with_mask,0.9,x\n"),
+            file("metrics/answers.csv", f"{ANSWERS}a,x,0,1,1,,\n"),
         ),
     ),
     Case(

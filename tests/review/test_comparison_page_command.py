@@ -6,6 +6,7 @@ import re
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +19,9 @@ from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
 from facemask.core.files import write_text
 from facemask.dataset.archive import write_archive
+from facemask.dataset.predictions import image_key
 from facemask.review.comparison import Verdict, read_test
-from facemask.review.comparison_page import Compared, compare_revisions, html, markdown, text
+from facemask.review.comparison_page import Compared, compare_revisions, html, markdown, read_changed, text
 from facemask.review.revisions import Revision
 from tests.commands import facemask
 from tests.report.pages import Page
@@ -228,6 +230,12 @@ def test_an_empty_table_is_refused_in_a_sentence(project: Path) -> None:
         compared(project, "good", None)
 
 
+def test_older_predictions_without_a_test_image_are_refused_in_a_sentence(project: Path) -> None:
+    predictions({}, part="val").to_csv(project / "data" / "predictions.csv", index=False)
+    with pytest.raises(FacemaskError, match=r"data/predictions.csv of the work tree has no test image"):
+        compared(project, "good", None)
+
+
 def picture(brightness: int) -> bytes:
     buffer = io.BytesIO()
     Image.fromarray(np.full((20, 20, 3), brightness, dtype=np.uint8)).save(buffer, "PNG")
@@ -251,6 +259,14 @@ def test_the_page_shows_the_pictures_that_are_the_ones_compared_and_needs_no_oth
     about = "True class: Mask worn correctly Before: Mask worn correctly After: No mask, 90.0% And 1 of its copies"
     assert about in page.text
     assert not {tag for tag, _ in page.tags} & {"script", "link", "iframe"}
+
+
+def test_a_picture_is_found_behind_the_hash_that_stands_for_its_name(project: Path) -> None:
+    comparison = compared(project, "good", "bad").comparison
+    hashed = replace(comparison.losses[0], id=image_key("with_mask/0-0"), sha256="")
+    write_archive(project / "images.zip", [("with_mask/0-0", picture(10))])
+    shown = read_changed(project / "images.zip", replace(comparison, losses=(hashed,), gains=()))
+    assert list(shown) == [hashed.id]
 
 
 def test_a_long_list_of_photographs_is_cut_and_the_rest_counted(project: Path) -> None:
