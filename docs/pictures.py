@@ -27,7 +27,7 @@ UNSEEN_SEED = 20  # the drawn people of this seed are not those of the data
 
 
 def main() -> None:
-    """Write the contact sheet, the confusion matrix, one test face per class and a marked photo into `docs/images`."""
+    """Write the contact sheet, the confusion matrix, a test face per class and a photo, plain and marked."""
     data, images = ROOT / "data", ROOT / "docs" / "images"
     images.mkdir(exist_ok=True)
     shutil.copyfile(data / "samples.jpg", images / "samples.jpg")
@@ -40,19 +40,23 @@ def main() -> None:
             name = clear.loc[clear["label"] == label, "id"].iloc[0]
             with atomic_path(images / f"{label}{Path(name).suffix}") as draft:
                 draft.write_bytes(archive.read(name))
-    mark_video_call(images / "annotated.jpg")
+    draw_video_call(images / "call.jpg")
+    mark_faces(images / "call.jpg", images / "annotated.jpg")
 
 
-def mark_video_call(target: Path) -> None:
-    """Draw people of all classes in a video call, and have `facemask predict` mark their faces."""
+def draw_video_call(target: Path) -> None:
+    """Draw people of all classes in a video call."""
+    people = drawn_portraits(per_class=CALLERS // 3 + 1, seed=UNSEEN_SEED)[:CALLERS]
+    with atomic_path(target) as draft:
+        Image.fromarray(video_call(people, columns=CALLERS // 2)).save(draft, format="JPEG", quality=95)
+
+
+def mark_faces(photo: Path, target: Path) -> None:
+    """Have `facemask predict` mark the faces of a photograph."""
     with tempfile.TemporaryDirectory() as folder:
-        photo = Path(folder) / target.name
-        people = drawn_portraits(per_class=CALLERS // 3 + 1, seed=UNSEEN_SEED)[:CALLERS]
-        Image.fromarray(video_call(people, columns=CALLERS // 2)).save(photo, quality=95)
         command = [sys.executable, "-m", "facemask", "predict", str(photo), "--model", str(ROOT / "export")]
-        marked = Path(folder) / "marked"
-        subprocess.run([*command, "--pictures", str(marked)], check=True, stdout=subprocess.DEVNULL)
-        shutil.copyfile(marked / target.name, target)
+        subprocess.run([*command, "--pictures", folder], check=True, stdout=subprocess.DEVNULL)
+        shutil.copyfile(Path(folder) / photo.name, target)
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ def read_findings(project: Path, sources: Sequence[str]) -> Findings:
         },
         data=_read_json(details / "data.json", "group", _DATA_KEYS),
         split=_read_json(details / "split.json", "split", ("images", "groups", "label", "source", "leaks")),
-        render=_read_json(details / "render.json", "render", ("faces", "without_fit", "images", "label", "kind")),
+        render=_read_json(details / "render.json", "render", ("faces", "without_fit", "images", "label", "object")),
         train=_read_json(details / "train.json", "train", _TRAIN_KEYS),
         evaluation=_read_json(details / "evaluation.json", "evaluate", ("test", "val")),
         unseen=_read_json(details / "unseen.json", "unseen", ()),
