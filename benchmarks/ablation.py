@@ -70,7 +70,7 @@ class Times:
 GEOMETRY = {"rotation": 0, "zoom_in": 0, "zoom_out": 0, "stretch": 0, "shear": 0, "shift": 0}
 LIGHT = {"darker": 0, "brighter": 0, "contrast": 0, "colour": 0, "gamma": 0, "side_light": 0, "grey": 0}
 CAMERA = {"blur": 0, "motion": 0, "low_resolution": 0, "noise": 0, "jpeg": 0}
-USUAL = {**GEOMETRY, **LIGHT, **CAMERA, "occlusion": 0, "zoom_in": 0.2, "zoom_out": 0.2, "shear": 10}
+USUAL = {**GEOMETRY, **LIGHT, **CAMERA, "zoom_in": 0.2, "zoom_out": 0.2, "shear": 10}
 
 # Of the drawing; all but objects is off in params.yaml.
 NO_OBJECTS = {"with_object": {"bare": 0, "masked": 0}}
@@ -126,7 +126,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no varied light": {"train": {"augmentation": LIGHT}},
     "light half as varied": {"train": {"augmentation": dict.fromkeys(LIGHT, Times(0.5))}},
     "no camera corruptions": {"train": {"augmentation": CAMERA}},
-    "no occlusion": {"train": {"augmentation": {"occlusion": 0}}},
     "half as many drawn masks": {"train": {"drawn_masks": Times(0.5)}},
     "twice as many drawn masks": {"train": {"drawn_masks": Times(2)}},
     "twice the draws": {"train": {"draws": Times(2)}},
@@ -144,7 +143,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "twice the rate": {"train": {"learning_rate": Times(2)}},
     "mixup": {"train": {"mixup": 0.2}},
     "no label smoothing": {"train": {"label_smoothing": 0}},
-    "no averaging": {"train": {"averaging": 0}},
     "no dropout": {"train": {"dropout": 0}},
 }
 

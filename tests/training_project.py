@@ -33,9 +33,8 @@ SMALL: dict[str, Any] = {
     "batch_size": 8,
     "learning_rate": 0.002,
     "warmup": 4,
-    "averaging": 0.9,
     "precision": "float32",
-    "augmentation": {"colour": 0.0, "grey": 0.0, "noise": 0.0, "jpeg": 0.0, "occlusion": 0.0},
+    "augmentation": {"colour": 0.0, "grey": 0.0, "noise": 0.0, "jpeg": 0.0},
 }
 
 

@@ -368,7 +368,6 @@ class AugmentationParams(Settings):
     gamma: Annotated[float, Field(ge=0, le=2)] = 0.3
     side_light: Fraction = 0.3
     grey: Fraction = 0.08
-    occlusion: Fraction = 0.2
     blur: Fraction = 0.25
     motion: Fraction = 0.1
     low_resolution: Fraction = 0.3
@@ -406,7 +405,6 @@ class TrainParams(Settings):
     dropout: Annotated[float, Field(ge=0, lt=1)] = 0.2
     label_smoothing: Annotated[float, Field(ge=0, lt=1)] = 0.05
     mixup: Annotated[float, Field(ge=0, le=10)] = 0.0
-    averaging: Annotated[float, Field(ge=0, lt=1)] = 0.99
     class_balance: bool = True
     source_balance: bool = True
     drawn_masks: Annotated[float, Field(gt=0, le=10)] = 0.5

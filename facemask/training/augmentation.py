@@ -1,4 +1,4 @@
-"""Augmentation of training images: geometry, occlusion, blur, light, colour, noise, JPEG.
+"""Augmentation of training images: geometry, blur, light, colour, noise, JPEG.
 
 Works on one uint8 RGB image at the model's input size, with NumPy and OpenCV, so that it runs in the input pipeline
 and adds no layers to the exported model. docs/training.md has the measured effect of each step.
@@ -15,7 +15,6 @@ Image = NDArray[np.uint8]
 _SMALLEST_RESOLUTION = 24  # pixels: a distant face in a photograph of a crowd
 _STRONGEST_NOISE = 22.0  # standard deviation in grey levels: a phone in a dark room
 _WORST_JPEG_QUALITY = 20
-_LARGEST_OCCLUDER = 0.28  # radius as a fraction of the side: a hand
 _BORDERS = (cv2.BORDER_REFLECT_101, cv2.BORDER_REPLICATE, cv2.BORDER_CONSTANT)
 _ENLARGERS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)  # common upscaling methods
 
@@ -23,8 +22,8 @@ _ENLARGERS = (cv2.INTER_LINEAR, cv2.INTER_CUBIC, cv2.INTER_NEAREST)  # common up
 def augment(image: Image, settings: AugmentationParams, rng: np.random.Generator) -> Image:
     """Return a randomly augmented copy of `image`.
 
-    The steps follow the order in which a photograph is made: position of the face in the crop, occlusion, lens and
-    resolution, light and colour, noise, file format.
+    The steps follow the order in which a photograph is made: position of the face in the crop, lens and resolution,
+    light and colour, noise, file format.
 
     Args:
         image: uint8 (side, side, 3).
@@ -35,8 +34,6 @@ def augment(image: Image, settings: AugmentationParams, rng: np.random.Generator
         uint8 (side, side, 3).
     """
     image = _geometry(image, settings, rng)
-    if rng.random() < settings.occlusion:
-        image = _occlude(image, rng)
     if rng.random() < settings.low_resolution:
         image = _low_resolution(image, rng)
     if rng.random() < settings.blur:
@@ -76,21 +73,6 @@ def _geometry(image: Image, settings: AugmentationParams, rng: np.random.Generat
     border = _BORDERS[rng.choice(len(_BORDERS), p=[0.5, 0.25, 0.25])]
     fill = rng.integers(0, 256, size=3).tolist()
     return cv2.warpAffine(image, matrix, (side, side), flags=cv2.INTER_LINEAR, borderMode=border, borderValue=fill)
-
-
-def _occlude(image: Image, rng: np.random.Generator) -> Image:
-    """Cover part of the image with a blob: of one colour, or of shifted pixels of the image, which resemble a hand."""
-    side = image.shape[0]
-    angles = np.linspace(0, 2 * np.pi, 12, endpoint=False)
-    radii = rng.uniform(0.08, _LARGEST_OCCLUDER) * side * rng.uniform(0.6, 1.2, size=len(angles))
-    outline = np.column_stack([np.cos(angles), np.sin(angles)]) * radii[:, None] * [1.0, rng.uniform(0.4, 1.6)]
-    blob = np.zeros((side, side), np.uint8)
-    cv2.fillPoly(blob, [(outline + rng.uniform(0, side, size=2)).astype(np.int32)], 1)
-    if rng.random() < 1 / 3:
-        filling = np.broadcast_to(rng.integers(0, 256, size=3, dtype=np.uint8), image.shape)
-    else:
-        filling = np.roll(image, rng.integers(side, size=2), axis=(0, 1))
-    return np.where(blob[..., None] > 0, filling, image)
 
 
 def _low_resolution(image: Image, rng: np.random.Generator) -> Image:

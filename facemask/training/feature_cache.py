@@ -34,7 +34,6 @@ Maps = NDArray[np.float16]
 _CHUNK = 32  # images that pass the frozen layers at once: more do not fit the processor's cache
 _THREADS = max(2, os.cpu_count() or 2)  # reading and augmenting release the GIL
 _WITHOUT_EFFECT = {  # settings that do not change the views; any other setting does
-    "averaging",
     "distribution",
     "dropout",
     "epochs",

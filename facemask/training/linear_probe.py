@@ -44,4 +44,4 @@ def fit_logits(
         # Every process fits, and all take the chief's result: another machine may round differently.
         network.logits.kernel.assign(distributed.gather(fitted.coef_.T.astype(np.float32))[0])
         network.logits.bias.assign(distributed.gather(fitted.intercept_.astype(np.float32))[0])
-        repeat.start(network.weights())
+        repeat.weights = network.weights()

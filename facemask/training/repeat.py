@@ -12,7 +12,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facemask.core.params import TrainParams
-from facemask.training.averaging import AVERAGE_EVERY, WeightAverage
 from facemask.training.checkpoint import Arrays, listed, numbered
 from facemask.training.feature_cache import Pass
 from facemask.training.step import TrainingStep
@@ -26,19 +25,14 @@ class Repeat:
 
     Attributes:
         number: from 0; the fold that it leaves out. The last number is no fold: that training leaves out nothing.
-        average: moving average of its weights.
+        weights: its trained weights, as they are now.
     """
 
     def __init__(self, number: int, weights: Weights, optimizer: Weights, settings: TrainParams) -> None:
         """Start at these weights and this state of the optimizer."""
         self.number, self._settings = number, settings
+        self.weights: Weights = weights
         self._optimizer: Weights = optimizer
-        self.start(weights)
-
-    def start(self, weights: Weights) -> None:
-        """Set the weights at which training begins."""
-        self._weights = weights
-        self.average = WeightAverage(weights, self._settings.averaging)
 
     def uses(self, folds: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Return which batches it trains on: all but those of its fold."""
@@ -46,7 +40,7 @@ class Repeat:
 
     def train_epoch(self, step: TrainingStep, data: Pass, epoch: int, timer: Timer) -> tuple[float, float]:
         """Train on the batches of one epoch in random order; return the mean loss and accuracy."""
-        step.network.set_weights(self._weights)
+        step.network.set_weights(self.weights)
         step.network.set_optimizer_state(self._optimizer)
         seed = [self._settings.seed, self.number, epoch]
         batches = np.random.default_rng(seed).permutation(np.flatnonzero(self.uses(data.folds)))
@@ -59,25 +53,17 @@ class Repeat:
                 step.network.set_learning_rate(learning_rate(first + number, steps, self._settings))
                 rng = np.random.default_rng([*seed, number])
                 totals += step(data.maps[places].astype(np.float32), data.labels[places], rng)
-                if (number + 1) % AVERAGE_EVERY == 0 or number + 1 == len(batches):
-                    since = number % AVERAGE_EVERY + 1
-                    self.average.update(step.network.weights(), first + number + 1, since)
-        self._weights, self._optimizer = step.network.weights(), step.network.optimizer_state()
+        self.weights, self._optimizer = step.network.weights(), step.network.optimizer_state()
         loss, accuracy = totals / max(len(batches), 1)
         return float(loss), float(accuracy)
 
     def arrays(self) -> Arrays:
         """Return its state as named arrays, for a checkpoint."""
-        return (
-            numbered(f"{self.number}/weights", self._weights)
-            | numbered(f"{self.number}/averages", self.average.weights)
-            | numbered(f"{self.number}/optimizer", self._optimizer)
-        )
+        return numbered(f"{self.number}/weights", self.weights) | numbered(f"{self.number}/optimizer", self._optimizer)
 
     def restore(self, state: Arrays) -> None:
         """Restore what `arrays` returned."""
-        self._weights = listed(f"{self.number}/weights", state)
-        self.average.weights = listed(f"{self.number}/averages", state)
+        self.weights = listed(f"{self.number}/weights", state)
         self._optimizer = listed(f"{self.number}/optimizer", state)
 
 

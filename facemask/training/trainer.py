@@ -134,10 +134,10 @@ def train(
                     fit_logits(network, data, repeats, settings.batch_size, distributed)
             for repeat in repeats:
                 loss, accuracy = repeat.train_epoch(step, data, history.epoch, timer)
-            averages = [repeat.average.weights for repeat in repeats]
-            network.set_weights(averages[-1])
+            weights = [repeat.weights for repeat in repeats]
+            network.set_weights(weights[-1])
             val_loss, val_accuracy = distributed.broadcast_figures(validator.evaluate(network))
-            history.add((loss, accuracy, val_loss, val_accuracy), averages)
+            history.add((loss, accuracy, val_loss, val_accuracy), weights)
         if distributed.is_chief:
             checkpoint.save(state_of(history, repeats))
             on_epoch(history)

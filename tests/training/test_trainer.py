@@ -10,7 +10,7 @@ import pytest
 
 from facemask.core.classes import CLASSES
 from facemask.core.errors import FacemaskError
-from facemask.core.params import TrainParams
+from facemask.core.params import AugmentationParams, TrainParams
 from facemask.dataset.archive import Archive, Archives
 from facemask.dataset.batches import read_image
 from facemask.dataset.split import part_of
@@ -75,7 +75,7 @@ def test_it_stops_early_when_nothing_improves_and_the_weights_are_those_of_the_b
     training_inputs: Path, tmp_path: Path
 ) -> None:
     # The rate rises to where it destroys what was learnt.
-    changes = {"epochs": 20, "patience": 2, "learning_rate": 0.5, "warmup": 60, "averaging": 0.0}
+    changes = {"epochs": 20, "patience": 2, "learning_rate": 0.5, "warmup": 60}
     model, history = run(training_inputs, tmp_path, **changes)
     losses = history["val_loss"]
     assert len(history) == losses.argmin() + 1 + 2 < 20
@@ -83,16 +83,6 @@ def test_it_stops_early_when_nothing_improves_and_the_weights_are_those_of_the_b
     figures = summarise(model, read_rows(training_inputs), history)
     assert figures["best_epoch"] == losses.argmin() + 1
     assert figures["best_val_loss"] == losses.min()
-
-
-@pytest.mark.slow
-def test_what_is_judged_and_kept_is_the_average_of_the_weights(training_inputs: Path, tmp_path: Path) -> None:
-    changes = {"epochs": 1, "draws": 16, "warmup": 1}  # two steps: fewer than there are between two averages
-    _, last = run(training_inputs, tmp_path, averaging=0.0, **changes)
-    model, averaged = run(training_inputs, tmp_path, averaging=0.99, **changes)
-    assert list(last["loss"]) == list(averaged["loss"])
-    assert list(last["val_loss"]) != list(averaged["val_loss"])
-    assert loss_on_val(model, training_inputs) == pytest.approx(averaged["val_loss"][0], abs=1e-3)
 
 
 @pytest.mark.slow
@@ -168,9 +158,11 @@ def test_out_of_fold_predictions_do_not_know_the_labels_of_what_they_predict(
     rows = rows[(rows["source"] == "s") & rows["part"].isin(["train", "val"])].copy()
     generator = np.random.default_rng(1)
     rows["label"] = generator.permutation(rows["label"].to_numpy())
-    trained = run_repeats(training_inputs, tmp_path, rows, repeats=3, epochs=12, patience=12, learning_rate=0.003)
+    unvaried = dict.fromkeys(AugmentationParams.model_fields, 0.0)
+    changes = {"repeats": 3, "epochs": 12, "patience": 12, "augmentation": unvaried}
+    trained = run_repeats(training_inputs, tmp_path, rows, **changes)
     right = (trained.out_of_fold["prediction"] == trained.out_of_fold["label"]).mean()
-    assert trained.history["accuracy"].iloc[-1] > right + 0.15
+    assert trained.history["accuracy"].iloc[-1] > right + 0.4
 
 
 def test_the_learning_rate_rises_then_falls_to_zero() -> None:
