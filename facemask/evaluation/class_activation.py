@@ -139,21 +139,21 @@ def summarise(predictions: pd.DataFrame, explained: Explained) -> dict[str, Any]
 
     Returns:
         "images"; "lower_half": mean share of the activation in the lower half, over all images, and over right and
-        wrong predictions by predicted class (None if there are none), with their numbers; "shuffled": mean share of the
-        shuffled models, with their central 95 % range.
+        wrong predictions by predicted class, with their numbers; "shuffled": mean share of the shuffled models, with
+        their central 95 % range. None where no map has anything positive, as can be after a training on a few images.
     """
     table = pd.DataFrame({"prediction": predictions["prediction"].to_numpy(), "share": explained.lower})
     right = is_right(predictions)
-    of_models = np.nanmean(explained.shuffled, axis=0)
-    low, high = percentiles(of_models)
+    of_models = np.nanmean(explained.shuffled[:, ~np.isnan(explained.shuffled).all(axis=0)], axis=0)
+    low, high = percentiles(of_models) if len(of_models) else (None, None)
     return {
         "images": len(table),
         "lower_half": {
-            "all": float(table["share"].mean()),
+            "all": _mean(table["share"]),
             "right": _by_class(table[right]),
             "wrong": _by_class(table[~right]),
         },
-        "shuffled": {"mean": float(of_models.mean()), "low": low, "high": high},
+        "shuffled": {"mean": _mean(pd.Series(of_models)), "low": low, "high": high},
     }
 
 
@@ -231,10 +231,11 @@ def overlay(image: NDArray[np.uint8], activation: Floats, peak: float) -> NDArra
 
 def _by_class(table: pd.DataFrame) -> dict[str, dict[str, float | None]]:
     shares = {label: table.loc[table["prediction"] == label, "share"] for label in CLASSES}
-    return {
-        label: {"images": len(values), "share": float(values.mean()) if values.notna().any() else None}
-        for label, values in shares.items()
-    }
+    return {label: {"images": len(values), "share": _mean(values)} for label, values in shares.items()}
+
+
+def _mean(values: pd.Series) -> float | None:
+    return float(values.mean()) if values.notna().any() else None
 
 
 def _caption(prediction: pd.Series) -> Sequence[str]:

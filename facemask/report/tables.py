@@ -270,9 +270,10 @@ def _figures(figures: Json) -> Sequence[str]:
 
 
 def _share_of(found: Json) -> str:
-    if found["share"] is None:
+    if not found["images"]:
         return "no image"
-    return f"{percent(found['share'])} ({count(found['images'], 'image')})"
+    share = "no share" if found["share"] is None else percent(found["share"])
+    return f"{share} ({count(found['images'], 'image')})"
 
 
 def _difference(value: float) -> str:

@@ -108,6 +108,23 @@ def test_a_map_without_anything_positive_has_no_share_and_is_left_out_of_the_mea
     assert figures["lower_half"]["all"] == figures["lower_half"]["right"][WITH]["share"] == 0.6
 
 
+def test_a_shuffled_model_for_whose_answers_nothing_speaks_is_left_out() -> None:
+    table = pd.DataFrame({"label": [WITH, WITH], "prediction": [WITH, WITH]})
+    models = np.full((2, SHUFFLES), 0.5)
+    models[:, 1:] = np.nan
+    figures = summarise(table, Explained(np.zeros((2, 3, 2, 2), np.float32), np.array([0.6, 0.6]), models))
+    assert figures["shuffled"] == {"mean": 0.5, "low": 0.5, "high": 0.5}
+
+
+def test_where_nothing_speaks_for_any_answer_there_are_no_shares() -> None:
+    table = pd.DataFrame({"label": [WITH, WITH], "prediction": [WITH, WITH]})
+    nothing = Explained(np.zeros((2, 3, 2, 2), np.float32), np.full(2, np.nan), np.full((2, SHUFFLES), np.nan))
+    figures = summarise(table, nothing)
+    assert figures["lower_half"]["all"] is None
+    assert figures["lower_half"]["right"][WITH] == {"images": 2, "share": None}
+    assert figures["shuffled"] == {"mean": None, "low": None, "high": None}
+
+
 def test_shares_are_averaged_by_answer_for_right_and_wrong_ones() -> None:
     table = pd.DataFrame({"label": [WITH, WITH, WITH, INCORRECT], "prediction": [WITH, WITH, WITHOUT, WITHOUT]})
     shares = np.array([0.2, 0.4, 0.6, 1.0])
