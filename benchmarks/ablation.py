@@ -70,6 +70,7 @@ class Times:
 GEOMETRY = {"rotation": 0, "zoom_in": 0, "zoom_out": 0, "stretch": 0, "shear": 0, "shift": 0}
 LIGHT = {"darker": 0, "brighter": 0, "contrast": 0, "colour": 0, "gamma": 0, "side_light": 0, "grey": 0}
 CAMERA = {"blur": 0, "motion": 0, "low_resolution": 0, "noise": 0, "jpeg": 0}
+WIDER = {"zoom_out": 0.7, "contrast": 0.6}  # as a margin of 35 % on each side; as the mildest of "low contrast"
 USUAL = {**GEOMETRY, **LIGHT, **CAMERA, "zoom_in": 0.2, "zoom_out": 0.2, "shear": 10}
 
 # Of the drawing; all but objects is off in params.yaml.
@@ -126,9 +127,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "no varied light": {"train": {"augmentation": LIGHT}},
     "light half as varied": {"train": {"augmentation": dict.fromkeys(LIGHT, Times(0.5))}},
     "no camera corruptions": {"train": {"augmentation": CAMERA}},
+    "wider crops, weaker contrast": {"train": {"augmentation": WIDER}},
     "half as many drawn masks": {"train": {"drawn_masks": Times(0.5)}},
     "twice as many drawn masks": {"train": {"drawn_masks": Times(2)}},
     "twice the draws": {"train": {"draws": Times(2)}},
+    "half the draws": {"train": {"draws": Times(0.5)}},
     "twice the epochs": {"train": {"epochs": Times(2)}},
     "each file counts": {"train": {"sampling": "image"}},
     "sources by size": {"train": {"source_balance": False}},

@@ -395,7 +395,7 @@ class TrainParams(Settings):
     image_size: Annotated[int, Field(ge=32, le=1024)] = 160
     from_layer: str = "block_11_expand"
     epochs: Annotated[int, Field(ge=1, le=20)] = 3
-    draws: Annotated[int, Field(ge=1, le=10_000_000)] = 4000
+    draws: Annotated[int, Field(ge=1, le=10_000_000)] = 8000
     views: Annotated[int, Field(ge=1, le=20)] = 5
     repeats: Annotated[int, Field(ge=0, le=20)] = 3
     patience: Annotated[int, Field(ge=1, le=20)] = 3
