@@ -70,7 +70,8 @@ class Times:
 GEOMETRY = {"rotation": 0, "zoom_in": 0, "zoom_out": 0, "stretch": 0, "shear": 0, "shift": 0}
 LIGHT = {"darker": 0, "brighter": 0, "contrast": 0, "colour": 0, "gamma": 0, "side_light": 0, "grey": 0}
 CAMERA = {"blur": 0, "motion": 0, "low_resolution": 0, "noise": 0, "jpeg": 0}
-WIDER = {"zoom_out": 0.7, "contrast": 0.6}  # as a margin of 35 % on each side; as the mildest of "low contrast"
+# A margin of 35 % on each side, and the contrast of the mildest level in facemask/evaluation/corruptions.py.
+WIDER = {"zoom_out": 0.7, "contrast": 0.6}
 USUAL = {**GEOMETRY, **LIGHT, **CAMERA, "zoom_in": 0.2, "zoom_out": 0.2, "shear": 10}
 
 # Of the drawing; all but objects is off in params.yaml.
